@@ -1,0 +1,48 @@
+"""What an operation wants written: jobs before and after, never paths or bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aq.core.event import Event
+from aq.core.job import Job
+from aq.core.settings import Pause, Spend
+
+
+@dataclass(frozen=True, slots=True)
+class JobEdit:
+    """One job's change. `before` is None for a new job."""
+
+    before: Job | None
+    after: Job
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEdit:
+    """The kill switch set, or lifted when `value` is None."""
+
+    value: Pause | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One commit to be: its message and its edits. `removed` names stray files, by path."""
+
+    event: Event
+    jobs: tuple[JobEdit, ...] = ()
+    pause: PauseEdit | None = None
+    spend: Mapping[str, Spend] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an operation does not apply to this snapshot. `done` when it has its effect already."""
+
+    reason: str
+    hint: str = ""
+    done: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.hint}" if self.hint else self.reason

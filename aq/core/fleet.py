@@ -1,0 +1,75 @@
+"""What is known of the hosts: the beats they publish, and whether a lease still lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aq.core.instants import Instant, require_instant
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The heartbeat of one host: facts for the router and the leases it holds (rule 5)."""
+
+    host: str
+    incarnation: str
+    seq: int
+    at: Instant
+    ttl: float
+    tip: str = ""
+    slots: int = 1
+    offers: frozenset[str] = frozenset()
+    engines: dict[str, str] = field(default_factory=dict)
+    leases: tuple[str, ...] = ()
+    draining: bool = False
+    stopped: bool = False
+    refuses: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    stalled: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_instant(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an observer saw last of a lease: a token that changes while its holder lives, since when
+    it has not changed (seconds on the observer's own clock), and how often it was fetched since."""
+
+    token: str
+    since: float
+    fetches: int = 1
+
+
+def observe(evidence: Evidence | None, token: str, clock: float) -> Evidence:
+    """The evidence after one more successful fetch."""
+    if evidence is None or evidence.token != token:
+        return Evidence(token, clock)
+    return Evidence(token, evidence.since, evidence.fetches + 1)
+
+
+def lapsed(evidence: Evidence, clock: float, ttl: float, grace: float) -> bool:
+    """Whether two fetches more than ttl + grace apart showed no sign of life (rule 6)."""
+    return evidence.fetches >= 2 and clock - evidence.since > ttl + grace
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """A lease that may be reclaimed: the token that stayed, and for how many seconds."""
+
+    lease: str
+    host: str
+    token: str
+    silent: float
+    ttl: float
+    grace: float
+
+
+def braked(lapses: Mapping[str, Lapse], hosts_with_leases: frozenset[str]) -> dict[str, Lapse]:
+    """The lapses that may be acted on. When over half of three or more hosts fall silent at once,
+    wait one more TTL: the remote was away, and unknown is not dead (rule 6)."""
+    silent = {lapse.host for lapse in lapses.values()}
+    if len(hosts_with_leases) < 3 or 2 * len(silent) <= len(hosts_with_leases):
+        return dict(lapses)
+    return {key: lapse for key, lapse in lapses.items() if lapse.silent > 2 * lapse.ttl + lapse.grace}

@@ -1,0 +1,63 @@
+"""Points in time as ISO 8601 UTC text, which sorts as it reads. For people and for scheduling;
+never for judging a lease."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from aq.core.errors import AqError
+
+Instant = str
+_INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def instant(unix_seconds: float) -> Instant:
+    """Unix seconds as an instant."""
+    return datetime.fromtimestamp(int(unix_seconds), UTC).strftime(_FORMAT)
+
+
+def unix(at: Instant) -> int:
+    """An instant as unix seconds."""
+    return int(datetime.strptime(at, _FORMAT).replace(tzinfo=UTC).timestamp())
+
+
+def require_instant(*values: Instant | None) -> None:
+    """Raise unless each value is an instant that exists in the calendar, or None."""
+    for value in values:
+        if value is None:
+            continue
+        try:
+            if not _INSTANT.match(value):
+                raise ValueError(value)
+            datetime.strptime(value, _FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            raise AqError(f"{value!r} is not a time", "write it as 2026-12-01T09:00:00Z") from None
+
+
+def parse_instant(text: str) -> Instant:
+    """What a person may write as a time (with or without seconds; an offset or Z)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise AqError(f"{text!r} is not a time", "write it as 2026-12-01T09:00Z") from None
+    if moment.tzinfo is None:
+        raise AqError(f"{text!r} names no time zone", "end it with Z, or with an offset like +02:00")
+    return moment.astimezone(UTC).strftime(_FORMAT)
+
+
+def later(at: Instant, seconds: float) -> Instant:
+    """The instant `seconds` after `at`."""
+    return instant(unix(at) + seconds)
+
+
+def day(at: Instant) -> str:
+    """The UTC day of an instant, `YYYY-MM-DD`."""
+    return at[:10]
+
+
+def latest_slot(now: Instant, every_seconds: int) -> Instant:
+    """The last multiple of a period, counted from the Unix epoch, that is not after `now`."""
+    moment = unix(now)
+    return instant((datetime.fromtimestamp(moment, UTC) - timedelta(seconds=moment % every_seconds)).timestamp())

@@ -1,0 +1,46 @@
+"""A lease: who runs a job now, and the epoch that fences everybody else out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aq.core.instants import Instant, require_instant
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a holder must prove with every landing (DESIGN section 5, rule 7)."""
+
+    job: str
+    host: str
+    epoch: int
+    nonce: str
+
+    @property
+    def key(self) -> str:
+        """How a beat lists the lease."""
+        return f"{self.job}:{self.epoch}:{self.nonce}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The content of `<job>.lease.yaml`. `ttl` is in seconds; `nonce` makes each claim unique."""
+
+    job: str
+    host: str
+    boot: str
+    nonce: str
+    epoch: int
+    attempt: int
+    engine: str
+    ttl: float
+    acquired_at: Instant
+    profile: str = ""
+
+    def __post_init__(self) -> None:
+        require_instant(self.acquired_at)
+
+    @property
+    def fence(self) -> Fence:
+        """The proof that belongs to this lease."""
+        return Fence(self.job, self.host, self.epoch, self.nonce)

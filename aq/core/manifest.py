@@ -1,0 +1,130 @@
+"""What a job file asks for, as values. How people write it is in `jobfile`; nothing here parses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+from aq.core.instants import Instant
+
+
+class Priority(StrEnum):
+    """How urgent a job is."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+PRIORITY_RANK = {priority: rank for rank, priority in enumerate(Priority)}
+
+
+class CheckKind(StrEnum):
+    """What a verify step looks at."""
+
+    COMMAND = "command"
+    FILE_EXISTS = "file_exists"
+    TEST_PASSES = "test_passes"
+    GIT_CLEAN = "git_clean"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One verify step: a command line, a path, or `true` for git_clean."""
+
+    kind: CheckKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Jobs that must have got as far as `shipped`, or only as far as `testing`."""
+
+    shipped: tuple[str, ...] = ()
+    testing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Ceilings for one job; None is no ceiling. `wall` is in seconds."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    wall: float | None = None
+
+
+FAILURE_CLASSES = ("timeout", "verify_failed", "crash", "agent", "budget", "denied", "context", "overloaded", "network", "unknown")
+RETRIED_BY_DEFAULT = ("timeout", "verify_failed", "crash", "agent", "overloaded", "network", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a failed job runs again. `backoff` is in seconds and doubles with each attempt."""
+
+    max: int = 1
+    backoff: float = 30
+    on: tuple[str, ...] = RETRIED_BY_DEFAULT
+    infra: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewPolicy:
+    """Who accepts the work: `manual` waits for a person, `auto` ships when every gate is green."""
+
+    mode: str = "manual"
+    reviewers: tuple[str, ...] = ()
+    approvals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Every key of a job file with its built-in default. `given` names the keys that were set."""
+
+    engine: str = ""
+    engine_class: str = ""
+    profile: str = ""
+    repo: str = ""
+    cwd: str = ""
+    base: str = ""
+    workspace: str = "isolated"
+    capabilities: tuple[str, ...] = ()
+    prefers: tuple[str, ...] = ()
+    priority: Priority = Priority.MEDIUM
+    deps: Deps = Deps()
+    not_before: Instant | None = None
+    lock: str = ""
+    timeout: float = 2 * 3600
+    budget: Budget = Budget()
+    retry: Retry = Retry()
+    verify: tuple[Check, ...] = ()
+    fix_max: int = 1
+    setup: str = ""
+    baseline: bool = True
+    resume: bool = False
+    sandbox: str = "auto"
+    on_partition: str = "continue"
+    product: str = ""
+    every: float | None = None
+    allowed_scope: tuple[str, ...] = ()
+    review_policy: ReviewPolicy = ReviewPolicy()
+    deliver: str = "branch"
+    artifacts: tuple[str, ...] = ()
+    idempotency_key: str = ""
+    tracker_item: str = ""
+    model: str = ""
+    yolo: bool = False
+    env: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    title: str = ""
+    given: tuple[str, ...] = ()
+
+    def over(self, defaults: Manifest) -> Manifest:
+        """This manifest, with what it does not give taken from `defaults`."""
+        wanted = [name for name in defaults.given if name not in self.given]
+        if not wanted:
+            return self
+        return replace(self, **{name: getattr(defaults, name) for name in wanted})
+
+
+KEYS = tuple(field.name for field in fields(Manifest) if field.name != "given")

@@ -1,0 +1,169 @@
+"""Operations that take a lease or give it back without a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from aq.core.change import Change, Refusal
+from aq.core.eligible import budget_blockers, fleet_blockers, host_blockers, job_blockers, reservation
+from aq.core.fleet import Lapse
+from aq.core.instants import day
+from aq.core.job import Job
+from aq.core.lease import Fence, Lease
+from aq.core.lifecycle import Stage, Trigger
+from aq.core.operations.base import Operation, ended_run, held, missing_job, out_of_play, returned_spend
+from aq.core.record import Record, Run
+from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return
+from aq.core.settings import Spend
+from aq.core.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taking(Operation):
+    """A host takes a lease. Its own limits are checked on the very tip the claim is written on."""
+
+    job: str
+    host: str
+    boot: str
+    nonce: str
+    engine: str
+    ttl: float
+    slots: int
+    offers: frozenset[str] = frozenset()
+    engines: dict[str, str] = field(default_factory=dict)
+
+    def full(self, snapshot: Snapshot) -> Refusal | None:
+        held_now = sum(job.lease is not None and job.lease.host == self.host for job in snapshot.leased())
+        return Refusal(f"{self.host} holds {held_now} of {self.slots} slots") if held_now >= self.slots else None
+
+    def lease(self, job: Job, epoch: int, attempt: int, profile: str) -> Lease:
+        return Lease(job.id, self.host, self.boot, self.nonce, epoch, attempt, self.engine, self.ttl, self.at, profile)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(_Taking):
+    """inbox to building: epoch + 1, one charge, and the money set aside (rules 4, 8 and 10)."""
+
+    score: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused for anything that keeps the job, the fleet or this host from running it now."""
+        job = snapshot.stages.get(Stage.INBOX, {}).get(self.job)
+        if job is None:
+            return missing_job(snapshot, self.job)
+        blockers = fleet_blockers(snapshot) + job_blockers(job, snapshot, self.at)
+        blockers += budget_blockers(job.manifest, snapshot, self.at) + host_blockers(job.manifest, self.offers, self.engines)
+        if blockers:
+            return Refusal(blockers[0])
+        return self.full(snapshot) or self._claimed(job, snapshot)
+
+    def _claimed(self, job: Job, snapshot: Snapshot) -> Change:
+        record, reserved, today = job.record, reservation(job.manifest, snapshot), day(self.at)
+        epoch, attempt = record.epoch + 1, record.attempts + 1
+        run = Run(epoch, self.host, self.nonce, self.engine, self.at, attempt, reserved=reserved, spend_day=today if reserved else "", score=self.score)
+        charged = replace(record.with_run(run), epoch=epoch, attempts=attempt, not_before=None, verdict=None, branch="", tip="", approvals=())
+        lease = self.lease(job, epoch, attempt, snapshot.profiles.get(job.manifest.profile, ""))
+        after = self.placed(job, Stage.BUILDING, charged, lease)
+        spend = {today: snapshot.spend.get(today, Spend()).moved(job.manifest.product, reserved, 0.0)} if reserved else None
+        return self.change(Trigger.CLAIM, job, after, host=self.host, spend=spend, extra=(("Aq-Engine", self.engine), ("Aq-Lease", self.nonce)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyClaim(_Taking):
+    """Take a landed branch whose verifier is gone: epoch + 1, no attempt charged."""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused unless the job is in review, unverified, and names a branch."""
+        job = snapshot.stages.get(Stage.REVIEW, {}).get(self.job)
+        if job is None or not job.to_be_verified or not job.record.tip:
+            return missing_job(snapshot, self.job)
+        blockers = fleet_blockers(snapshot) + ([f"lacks repo:{job.manifest.repo}"] if self._lacks_repo(job) else [])
+        refusal = out_of_play(job) or (Refusal(blockers[0]) if blockers else None) or self.full(snapshot)
+        if refusal:
+            return refusal
+        record = job.record
+        run = Run(record.epoch + 1, self.host, self.nonce, self.engine, self.at, record.attempts, verify_only=True)
+        taken = replace(record.with_run(run), epoch=record.epoch + 1)
+        after = self.placed(job, Stage.REVIEW, taken, self.lease(job, taken.epoch, record.attempts, ""))
+        return self.change(Trigger.VERIFY_CLAIM, job, after, host=self.host, extra=(("Aq-Lease", self.nonce),))
+
+    def _lacks_repo(self, job: Job) -> bool:
+        return bool(job.manifest.repo) and f"repo:{job.manifest.repo}" not in self.offers
+
+
+def _given_back(job: Job, counter: str, bound: int, what: str) -> tuple[Record, Next]:
+    """The record with the charge moved to another counter, and where the job goes. A landed branch
+    stays in review to be verified by anyone; its attempt stays charged."""
+    record = job.record
+    count = getattr(record, counter) + 1
+    following = after_return(count, bound, what)
+    if job.stage is Stage.REVIEW and record.tip:
+        stage = Stage.REVIEW if following.stage is Stage.INBOX else following.stage
+        return replace(record, **{counter: count}), Next(stage, None, following.reason)
+    moved = {counter: count, "attempts": max(0, record.attempts - 1)}
+    return replace(record, **moved), following  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Operation):
+    """The holder gives the job back: infrastructure failed, or an operator stopped it."""
+
+    fence: Fence
+    reason: str
+    usd: float | None = None
+    branch: str = ""
+    tip: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the lease is not ours any more."""
+        job = held(snapshot, self.fence, Stage.BUILDING, Stage.REVIEW)
+        if isinstance(job, Refusal):
+            return job
+        record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {self.reason}")
+        record = ended_run(record, self.at, "released", self.reason, usd=self.usd, branch=self.branch, tip=self.tip)
+        after = self.placed(job, following.stage, record)
+        spend = returned_spend(snapshot, job, self.usd)
+        extra = (("Aq-Reason", self.reason), ("Aq-Branch", self.branch))
+        return self.change(Trigger.RELEASE, job, after, host=self.fence.host, detail=self.reason, spend=spend, extra=extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preempt(Operation):
+    """The holder gives its slot to a critical job."""
+
+    fence: Fence
+    for_job: str
+    usd: float | None = None
+    branch: str = ""
+    tip: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the lease is not ours any more."""
+        job = held(snapshot, self.fence, Stage.BUILDING)
+        if isinstance(job, Refusal):
+            return job
+        record, following = _given_back(job, "preempted", MAX_PREEMPTED, f"preempted for {self.for_job}")
+        record = ended_run(record, self.at, "preempted", following.reason, usd=self.usd, branch=self.branch, tip=self.tip)
+        spend = returned_spend(snapshot, job, self.usd)
+        return self.change(Trigger.PREEMPT, job, self.placed(job, following.stage, record), host=self.fence.host, detail=f"for {self.for_job}", spend=spend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reclaim(Operation):
+    """Another host's lease fell silent on our clock, or our own orphan is proven dead (rule 6)."""
+
+    job: str
+    lapse: Lapse
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the lease that was observed is not the tip's."""
+        job = snapshot.find(self.job)
+        if job is None or job.lease is None or job.lease.fence.key != self.lapse.lease:
+            return Refusal(f"the lease {self.lapse.lease} is gone", done=True)
+        why = f"{job.lease.host} was silent for {self.lapse.silent:.0f}s"
+        record, following = _given_back(job, "lost", MAX_LOST, f"lost: {why}")
+        record = ended_run(record, self.at, "lost", why)
+        observed = f"{self.lapse.token} {self.lapse.silent:.0f}"
+        extra = (("Aq-Observed", observed), ("Aq-Reason", following.reason))
+        after = self.placed(job, following.stage, record)
+        return self.change(Trigger.RECLAIM, job, after, host=self.by, detail=why, spend=returned_spend(snapshot, job, None), extra=extra)

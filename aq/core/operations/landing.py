@@ -1,0 +1,193 @@
+"""Operations that write a run's result. Each names the lease and is refused without it (rule 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aq.core.change import Change, Refusal
+from aq.core.job import Job
+from aq.core.lease import Fence
+from aq.core.lifecycle import Stage, Trigger
+from aq.core.operations.base import Operation, ended_run, held, missing_job, returned_spend
+from aq.core.record import CheckResult, Note, Verdict
+from aq.core.retry import after_failure
+from aq.core.snapshot import Snapshot
+
+
+def _cost(usd: float | None, tokens: int | None) -> tuple[tuple[str, str], ...]:
+    pairs = (("Aq-Cost-Usd", usd), ("Aq-Tokens", tokens))
+    return tuple((name, f"{value:g}") for name, value in pairs if value is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Land(Operation):
+    """building to review under the same lease. `pushed` says that the branch was read back from the
+    target repository: a landing never names a tip that is not there (rule 9)."""
+
+    fence: Fence
+    branch: str = ""
+    tip: str = ""
+    pushed: bool = False
+    usd: float | None = None
+    tokens: int | None = None
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused without the lease, or without the branch on the remote."""
+        job = held(snapshot, self.fence, Stage.BUILDING, Stage.REVIEW)
+        if isinstance(job, Refusal):
+            return job
+        if job.stage is Stage.REVIEW:
+            return Refusal(f"{job.id} has landed already", done=True)
+        if self.tip and not self.pushed:
+            return Refusal(f"the branch {self.branch} of {job.id} is not on its remote", "it is pushed again with the next try")
+        record = replace(job.record, branch=self.branch, tip=self.tip)
+        record = record.with_last_run(branch=self.branch, tip=self.tip, usd=self.usd, tokens=self.tokens)
+        after = self.placed(job, Stage.REVIEW, record, job.lease)
+        extra = (("Aq-Branch", self.branch), *_cost(self.usd, self.tokens))
+        return self.change(Trigger.LAND, job, after, host=self.fence.host, extra=extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judging(Operation):
+    """A verdict on the run that holds the lease."""
+
+    fence: Fence
+    checks: tuple[CheckResult, ...] = ()
+
+    def _judged(self, snapshot: Snapshot, trigger: Trigger, result: str, target: Stage) -> Change | Refusal:
+        job = held(snapshot, self.fence, Stage.REVIEW)
+        if isinstance(job, Refusal):
+            return job
+        usd = job.record.runs[-1].usd
+        verdict = Verdict(self.fence.epoch, result, self.at, self.fence.host, self.checks)
+        record = replace(ended_run(job.record, self.at, result), verdict=verdict)
+        spend = returned_spend(snapshot, job, usd)
+        return self.change(trigger, job, self.placed(job, target, record), host=self.fence.host, spend=spend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified(_Judging):
+    """Every check passed: review to testing."""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused without the lease."""
+        return self._judged(snapshot, Trigger.VERIFIED, "passed", Stage.TESTING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unverified(_Judging):
+    """No check was asked for: the job stays in review for a person, with the verdict `none`."""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused without the lease."""
+        return self._judged(snapshot, Trigger.UNVERIFIED, "none", Stage.REVIEW)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail(Operation):
+    """The run failed with a class: again, dead letter, or failed."""
+
+    fence: Fence
+    failure: str
+    reason: str
+    branch: str = ""
+    tip: str = ""
+    usd: float | None = None
+    tokens: int | None = None
+    checks: tuple[CheckResult, ...] = ()
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused without the lease."""
+        job = held(snapshot, self.fence, Stage.BUILDING, Stage.REVIEW)
+        if isinstance(job, Refusal):
+            return job
+        following = after_failure(job, self.failure, self.at)
+        run = job.record.runs[-1]
+        known = self.usd if self.usd is not None else run.usd
+        kept = {"branch": self.branch or run.branch, "tip": self.tip or run.tip, "usd": known, "tokens": self.tokens or run.tokens}
+        record = ended_run(job.record, self.at, self.failure, self.reason, **kept)
+        verdict = Verdict(self.fence.epoch, "failed", self.at, self.fence.host, self.checks) if self.checks else None
+        record = replace(record, not_before=following.not_before, verdict=verdict)
+        after = self.placed(job, following.stage, record)
+        extra = (("Aq-Reason", self.reason), ("Aq-Class", self.failure), ("Aq-Branch", kept["branch"]), *_cost(self.usd, self.tokens))
+        return self.change(Trigger.FAIL, job, after, host=self.fence.host, detail=following.reason, spend=returned_spend(snapshot, job, known), extra=extra)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Operation):
+    """The job stays where it is until a named person acts. A lease is dropped with the reason."""
+
+    job: str
+    reason: str
+    fence: Fence | None = None
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when a lease is held and not ours, or the stage cannot wait."""
+        job = held(snapshot, self.fence, Stage.REVIEW) if self.fence else snapshot.find(self.job)
+        if isinstance(job, Refusal):
+            return job
+        if job is None or job.stage in (Stage.BUILDING, Stage.FAILED, Stage.DEAD_LETTER) or (job.lease and not self.fence):
+            return missing_job(snapshot, self.job)
+        record, spend = job.record, {}
+        if self.fence:
+            spend = returned_spend(snapshot, job, record.runs[-1].usd)
+            record = ended_run(record, self.at, "held", self.reason)
+        record = replace(record, hold=Note(self.by, self.at, self.reason))
+        return self.change(Trigger.HOLD, job, self.placed(job, job.stage, record), host=self.fence.host if self.fence else "", detail=self.reason, spend=spend)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixRound(Operation):
+    """A failed verify goes back to the engine, in review and under the same lease."""
+
+    fence: Fence
+    reason: str
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused without the lease."""
+        job = held(snapshot, self.fence, Stage.REVIEW)
+        if isinstance(job, Refusal):
+            return job
+        return self.change(Trigger.FIX_ROUND, job, _noted(self, job, self.reason), host=self.fence.host, detail=self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fenced(Operation):
+    """A late result was refused. Its branch is kept and named."""
+
+    fence: Fence
+    branch: str = ""
+    tip: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused only when there is no such job, or the lease is still ours."""
+        job = snapshot.find(self.fence.job)
+        if job is None or job.held_by(self.fence):
+            return missing_job(snapshot, self.fence.job)
+        note = f"late result of {self.fence.host}, epoch {self.fence.epoch}" + (f": {self.branch} {self.tip}" if self.tip else "")
+        if any(entry.text == note for entry in job.record.feedback):
+            return Refusal("noted already", done=True)
+        extra = (("Aq-Branch", self.branch), ("Aq-Fenced-Epoch", str(self.fence.epoch)))
+        return self.change(Trigger.FENCED, job, _noted(self, job, note), host=self.fence.host, extra=extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered(Operation):
+    """A host merged the shipped work and read the result back."""
+
+    job: str
+    oid: str
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused unless delivery is wanted."""
+        job = snapshot.archive.get(self.job)
+        if job is None or job.record.delivery != "wanted":
+            return missing_job(snapshot, self.job)
+        record = replace(job.record, delivery="delivered", delivered=self.oid, hold=None)
+        return self.change(Trigger.DELIVERED, job, self.placed(job, Stage.SHIPPED, record), host=self.by, extra=(("Aq-Delivered", self.oid),))
+
+
+def _noted(operation: Operation, job: Job, text: str) -> Job:
+    """The job with one more line in its record, and nothing else changed."""
+    record = replace(job.record, feedback=(*job.record.feedback, Note(operation.by, operation.at, text)))
+    return operation.placed(job, job.stage, record, job.lease)

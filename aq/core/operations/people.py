@@ -1,0 +1,228 @@
+"""Operations that only a person asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aq.core.change import Change, Refusal
+from aq.core.event import Event
+from aq.core.instants import Instant
+from aq.core.job import Job
+from aq.core.lifecycle import LIVE, Stage, Trigger
+from aq.core.operations.base import Operation, ended_run, missing_job, out_of_play, returned_spend
+from aq.core.record import Note, Record
+from aq.core.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked(Operation):
+    """A person names a job."""
+
+    job: str
+
+    def found(self, snapshot: Snapshot, *stages: Stage) -> Job | Refusal:
+        job = snapshot.find(self.job)
+        if job is None or job.stage not in stages:
+            return missing_job(snapshot, self.job)
+        return out_of_play(job) or job
+
+
+def _back_to_inbox(record: Record, at: Instant) -> Record:
+    """The record of a new submission: counters 0, epoch goes on."""
+    return replace(record, submission=record.submission + 1, attempts=0, infra=0, preempted=0, lost=0, not_before=None, verdict=None, hold=None, branch="", tip="", approvals=(), queued=at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promote(_Asked):
+    """review to testing: a person accepts the verdict, or overrides a missing one."""
+
+    override: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused while verify is to run, or runs, unless overridden with a reason."""
+        job = self.found(snapshot, Stage.REVIEW)
+        if isinstance(job, Refusal):
+            return job
+        if job.lease:
+            return Refusal(f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it")
+        if job.to_be_verified and not self.override:
+            return Refusal(f"{job.id} has no verdict yet", "wait for a host, or give --override REASON")
+        if job.record.hold and not self.override:
+            return Refusal(f"{job.id} is on hold: {job.record.hold.text}", "lift it with `aq resume`, or give --override REASON")
+        note = (Note(self.by, self.at, f"promoted: {self.override}"),) if self.override else ()
+        record = replace(job.record, hold=None, feedback=job.record.feedback + note)
+        extra = (("Aq-Reason", self.override),)
+        return self.change(Trigger.PROMOTE, job, self.placed(job, Stage.TESTING, record), detail=self.override, extra=extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ship(_Asked):
+    """testing to shipped. Work that is to be merged is delivered afterwards by a host."""
+
+    override: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused on a hold or for missing approvals, unless overridden with a reason."""
+        job = self.found(snapshot, Stage.TESTING)
+        if isinstance(job, Refusal):
+            shipped = self.job in snapshot.archive
+            return Refusal(f"{self.job} is shipped already", done=True) if shipped else _not_testable(job, snapshot, self.job)
+        if job.record.hold and not self.override:
+            return Refusal(f"{job.id} is on hold: {job.record.hold.text}", "lift it with `aq resume`, or give --override REASON")
+        policy = job.manifest.review_policy
+        needed = max(policy.approvals, snapshot.settings.approvers)
+        given = {note.by for note in job.record.approvals if not policy.reviewers or note.by in policy.reviewers}
+        if len(given) < needed and not self.override:
+            who = f" of {', '.join(policy.reviewers)}" if policy.reviewers else ""
+            return Refusal(f"{job.id} has {len(given)} of {needed} approvals{who}", f"`aq approve {job.id}`, or give --override REASON")
+        note = (Note(self.by, self.at, f"shipped: {self.override}"),) if self.override else ()
+        wanted = "" if job.manifest.deliver == "branch" or not job.record.tip else "wanted"
+        record = replace(job.record, hold=None, delivery=wanted, feedback=job.record.feedback + note)
+        extra = (("Aq-Branch", job.record.branch), ("Aq-Reason", self.override))
+        return self.change(Trigger.SHIP, job, self.placed(job, Stage.SHIPPED, record), detail=self.override, extra=extra)
+
+
+def _not_testable(refusal: Refusal, snapshot: Snapshot, name: str) -> Refusal:
+    job = snapshot.find(name)
+    if job and job.stage is Stage.REVIEW and not job.problem:
+        return Refusal(f"{name} is in review, not in testing", f"accept it with `aq promote {name}` first")
+    return refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(_Asked):
+    """Not good enough: failed, or with `requeue` again, with the message in the next prompt."""
+
+    message: str
+    requeue: bool = False
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused while a host verifies it."""
+        job = self.found(snapshot, Stage.REVIEW, Stage.TESTING)
+        if isinstance(job, Refusal):
+            return job
+        if job.lease:
+            return Refusal(f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it")
+        record = replace(job.record, feedback=(*job.record.feedback, Note(self.by, self.at, self.message)), hold=None)
+        target = Stage.INBOX if self.requeue else Stage.FAILED
+        record = _back_to_inbox(record, self.at) if self.requeue else record
+        return self.change(Trigger.REJECT, job, self.placed(job, target, record), detail=self.message, extra=(("Aq-Reason", self.message),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeue(_Asked):
+    """An ended job runs again as a new submission."""
+
+    message: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused unless the job is in failed or dead_letter."""
+        job = self.found(snapshot, Stage.FAILED, Stage.DEAD_LETTER)
+        if isinstance(job, Refusal):
+            return job
+        note = (Note(self.by, self.at, self.message),) if self.message else ()
+        record = replace(_back_to_inbox(job.record, self.at), feedback=job.record.feedback + note)
+        return self.change(Trigger.REQUEUE, job, self.placed(job, Stage.INBOX, record), detail=self.message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(_Asked):
+    """End a live job. A host that runs it finds itself fenced and stops its engine."""
+
+    message: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the job has ended."""
+        job = snapshot.find(self.job)
+        if job is None or job.stage not in LIVE:
+            return missing_job(snapshot, self.job)
+        record = job.record
+        if job.lease and record.runs:
+            record = ended_run(record, self.at, "cancelled", self.message)
+        note = (Note(self.by, self.at, f"cancelled: {self.message}"),) if self.message else ()
+        record = replace(record, hold=None, pause=None, feedback=record.feedback + note)
+        spend = returned_spend(snapshot, job, None) if job.lease else None
+        after = replace(self.placed(job, Stage.FAILED, record), problem="")
+        return self.change(Trigger.CANCEL, job, after, detail=self.message, spend=spend, extra=(("Aq-Reason", self.message),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve(_Asked):
+    """A named person agrees with the work."""
+
+    message: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused outside review and testing, or when this person approved already."""
+        job = self.found(snapshot, Stage.REVIEW, Stage.TESTING)
+        if isinstance(job, Refusal):
+            return job
+        if job.lease:
+            return Refusal(f"{job.id} is being verified on {job.lease.host}", "wait for the verdict")
+        if any(note.by == self.by for note in job.record.approvals):
+            return Refusal(f"{self.by} approved {job.id} already", done=True)
+        record = replace(job.record, approvals=(*job.record.approvals, Note(self.by, self.at, self.message)))
+        return self.change(Trigger.APPROVE, job, self.placed(job, job.stage, record))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseJob(_Asked):
+    """This job is not claimed until it is resumed. A run in flight goes on."""
+
+    message: str = ""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the job has ended or is paused."""
+        job = self.found(snapshot, *LIVE)
+        if isinstance(job, Refusal):
+            return job
+        if job.record.pause:
+            return Refusal(f"{job.id} is paused already by {job.record.pause.by}", done=True)
+        record = replace(job.record, pause=Note(self.by, self.at, self.message))
+        return self.change(Trigger.PAUSE_JOB, job, self.placed(job, job.stage, record, job.lease), detail=self.message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeJob(_Asked):
+    """Lifts the pause or the hold of a job."""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when there is nothing to lift."""
+        job = self.found(snapshot, *LIVE, Stage.SHIPPED)
+        if isinstance(job, Refusal):
+            return job
+        if not job.record.pause and not job.record.hold:
+            return Refusal(f"{job.id} is neither paused nor on hold", done=True)
+        record = replace(job.record, pause=None, hold=None)
+        return self.change(Trigger.RESUME_JOB, job, self.placed(job, job.stage, record, job.lease))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair(_Asked):
+    """Puts right what an illegal hand edit did: the job's own file, back in the inbox."""
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when nothing is wrong."""
+        job = snapshot.find(self.job)
+        if job is None:
+            return missing_job(snapshot, self.job)
+        if not job.problem:
+            return Refusal(f"{job.id} needs no repair", done=True)
+        record = _back_to_inbox(job.record, self.at)
+        blob = record.blob or job.blob
+        after = replace(self.placed(job, Stage.INBOX, record), blob=blob, problem="")
+        return self.change(Trigger.REPAIR, job, after, detail=job.problem, extra=(("Aq-Reason", job.problem),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveStray(Operation):
+    """Takes a file out of the queue that belongs to no job. Git's history keeps it."""
+
+    path: str
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused unless the snapshot lists the file as a problem."""
+        if not any(problem.path == self.path for problem in snapshot.problems):
+            return Refusal(f"{self.path} is not a stray file", done=True)
+        event = Event(Trigger.REPAIR, self.by, self.op_id, detail=f"remove {self.path}")
+        return Change(event, removed=(self.path,))

@@ -1,0 +1,83 @@
+"""Operations that bring a job in, or change it before its first claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aq.core.change import Change, Refusal
+from aq.core.ids import is_id, suffixed
+from aq.core.instants import latest_slot
+from aq.core.job import Job
+from aq.core.lifecycle import Stage, Trigger
+from aq.core.manifest import Manifest
+from aq.core.operations.base import Operation, missing_job
+from aq.core.record import Record
+from aq.core.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add(Operation):
+    """A job file, already stored as `blob`. Adding the same content again changes nothing. With an
+    idempotency key, other content supersedes the job while it waits for its first claim."""
+
+    job: str
+    blob: str
+    manifest: Manifest
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the id belongs to other content."""
+        if not is_id(self.job):
+            return Refusal(f"{self.job!r} is not a job id", "use a-z, 0-9, - and _")
+        present = snapshot.find(self.job)
+        if present is None and snapshot.known(self.job):
+            return Refusal(f"the id {self.job} is taken by an ended job", "give the file another name")
+        if present is None:
+            job = Job(self.job, Stage.INBOX, str(Stage.INBOX), self.blob, self.manifest, Record(queued=self.at))
+            return self.change(Trigger.ADD, None, job)
+        if self.blob in (present.blob, present.record.blob):
+            return Refusal(f"{self.job} is submitted already and is in {present.stage}", done=True)
+        if self.manifest.idempotency_key and present.manifest.idempotency_key == self.manifest.idempotency_key:
+            return Revise(at=self.at, by=self.by, op_id=self.op_id, job=self.job, blob=self.blob, manifest=self.manifest).decide(snapshot)
+        return Refusal(f"the id {self.job} belongs to other content, in {present.stage}", "give the file another name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revise(Operation):
+    """New content for a job that no host ever claimed."""
+
+    job: str
+    blob: str
+    manifest: Manifest
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused once the job was claimed: its file never changes after that (I7)."""
+        job = snapshot.stages.get(Stage.INBOX, {}).get(self.job)
+        if job is None:
+            return missing_job(snapshot, self.job)
+        if job.record.epoch > 0:
+            return Refusal(f"{self.job} was claimed before: its file cannot change any more", f"`aq add` the new text as another job, or `aq cancel {self.job}` first")
+        if job.blob == self.blob:
+            return Refusal(f"{self.job} has this content already", done=True)
+        after = replace(job, blob=self.blob, manifest=self.manifest, problem="")
+        return self.change(Trigger.REVISE, job, after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn(Operation):
+    """A schedule submits the copy that is due. The slot is in the id, so it happens once."""
+
+    schedule: str
+
+    def decide(self, snapshot: Snapshot) -> Change | Refusal:
+        """Refused when the copy for the latest slot exists, or the schedule is paused."""
+        job = snapshot.stages.get(Stage.INBOX, {}).get(self.schedule)
+        if job is None or job.problem:
+            return missing_job(snapshot, self.schedule)
+        if job.manifest.every is None or job.record.pause:
+            return Refusal(f"{self.schedule} is not an active schedule")
+        slot = latest_slot(self.at, int(job.manifest.every))
+        name = suffixed(self.schedule, slot[:16].replace("-", "").replace(":", "").lower() + "z")
+        if snapshot.known(name):
+            return Refusal(f"{name} was submitted already", done=True)
+        copy = Job(name, Stage.INBOX, str(Stage.INBOX), job.blob, replace(job.manifest, every=None), Record(queued=self.at, blob=job.blob, schedule=self.schedule))
+        return self.change(Trigger.SPAWN, None, copy, host=self.by, extra=(("Aq-Schedule", self.schedule),))

@@ -1,0 +1,102 @@
+"""Fleet settings (`queue/aq.yaml`) as values. How they are written is in `settingsfile`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aq.core.instants import Instant, require_instant
+from aq.core.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often hosts look and speak, in seconds (DESIGN section 5, rule 11)."""
+
+    poll: float
+    beat: float
+    ttl: float
+    grace: float
+    patience: float
+    push_interval: float
+
+
+CADENCES = {
+    "local": Cadence(1, 10, 120, 10, 3, 0),
+    "lan": Cadence(3, 60, 300, 30, 10, 0),
+    "forge": Cadence(20, 300, 1200, 60, 60, 10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Spend per UTC day in usd; None is no limit. `default_usd` is reserved for a job without a budget."""
+
+    default_usd: float = 1.0
+    fleet_usd: float | None = None
+    products: dict[str, float] = field(default_factory=dict)
+
+    def limited(self, product: str) -> bool:
+        """Whether any limit binds a job of this product."""
+        return self.fleet_usd is not None or product in self.products
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything in `queue/aq.yaml`."""
+
+    cadence: Cadence = CADENCES["lan"]
+    defaults: Manifest = field(default_factory=Manifest)
+    weights: dict[str, float] = field(default_factory=dict)
+    wip_people: int | None = None
+    wip_building: int | None = None
+    budgets: Budgets = field(default_factory=Budgets)
+    approvers: int = 0
+    beats: str = "refs"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The content of `queue/PAUSED`. `stop` also stops running engines."""
+
+    by: str = ""
+    why: str = ""
+    at: Instant | None = None
+    stop: bool = False
+
+    def __post_init__(self) -> None:
+        require_instant(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money in usd: set aside for running jobs, and spent."""
+
+    reserved: float = 0.0
+    settled: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """What counts against a limit."""
+        return self.reserved + self.settled
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """The content of `queue/spend/<UTC day>.yaml`."""
+
+    fleet: Amount = Amount()
+    products: dict[str, Amount] = field(default_factory=dict)
+
+    def of(self, product: str) -> Amount:
+        """A product's amount."""
+        return self.products.get(product, Amount())
+
+    def moved(self, product: str, reserved: float, settled: float) -> Spend:
+        """This spend with both amounts changed, for the fleet and for the product if there is one."""
+
+        def add(amount: Amount) -> Amount:
+            # Never below zero: a reservation is returned once, but rounding is not exact.
+            return Amount(max(0.0, round(amount.reserved + reserved, 6)), round(amount.settled + settled, 6))
+
+        products = {**self.products, product: add(self.of(product))} if product else self.products
+        return Spend(add(self.fleet), products)

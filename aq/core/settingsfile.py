@@ -1,0 +1,102 @@
+"""`queue/aq.yaml` as people write it: the schema, with every key's meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from aq.core.document import Document, decode, read_yaml
+from aq.core.errors import InvalidFileError
+from aq.core.jobfile import JobFile, manifest_of
+from aq.core.parsing import Duration, JobId, Number, Strict, Usd, validate
+from aq.core.settings import CADENCES, Budgets, Cadence, Settings
+
+
+class CadenceForm(Strict):
+    """A preset, and what differs from it."""
+
+    preset: Literal["local", "lan", "forge"] = "lan"
+    poll: Duration | None = None
+    beat: Duration | None = None
+    ttl: Duration | None = None
+    grace: Duration | None = None
+    patience: Duration | None = None
+    push_interval: Duration | None = Field(default=None, alias="push-interval")
+
+
+class WipForm(Strict):
+    """Limits on work in progress."""
+
+    people: Number | None = None
+    building: Number | None = None
+
+
+class LimitForm(Strict):
+    """Money per UTC day."""
+
+    usd: Usd
+    per: Literal["day"] = "day"
+
+
+class BudgetsForm(Strict):
+    """Money for the fleet and for products."""
+
+    default_usd: Usd = Field(default=1.0, alias="default-usd")
+    fleet: LimitForm | None = None
+    products: dict[JobId, LimitForm] = {}
+
+
+class TrustForm(Strict):
+    """Who must agree."""
+
+    approvers: Number = 0
+
+
+def _cadence(value: Any) -> Any:
+    return {"preset": value} if isinstance(value, str) else value
+
+
+class SettingsFile(Strict):
+    """Fleet settings of an aq queue. Everything is optional."""
+
+    cadence: Annotated[CadenceForm, BeforeValidator(_cadence, json_schema_input_type=Literal["local", "lan", "forge"] | CadenceForm)] = Field(
+        default=CadenceForm(), description="how often hosts look and speak: local, lan, forge, or a preset with changes"
+    )
+    defaults: JobFile = Field(default=JobFile(), description="job keys that apply where a job does not give them")
+    weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], float] = Field(default={}, description="router weights")
+    wip: WipForm = Field(default=WipForm(), description="people: jobs that may wait for a person; building: leases at once")
+    budgets: BudgetsForm = Field(default=BudgetsForm(), description="money per day, reserved at claim")
+    trust: TrustForm = Field(default=TrustForm(), description="approvers: how many people must approve before ship")
+    beats: Literal["refs", "branches"] = Field(default="refs", description="where hosts write their heartbeat: refs/aq/hosts or, for forges that refuse it, branches")
+
+
+def _cadence_of(form: CadenceForm) -> Cadence:
+    preset = CADENCES[form.preset]
+    values = {name: getattr(form, name) for name in Cadence.__dataclass_fields__}
+    return Cadence(**{name: getattr(preset, name) if value is None else value for name, value in values.items()})
+
+
+def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
+    """Settings from the file's bytes. Raises InvalidFileError as `file:line: what; hint`."""
+    try:
+        front, lines = read_yaml(decode(data))
+        document = Document(front, lines, "")
+        form = validate(SettingsFile, document)
+        cadence = _cadence_of(form.cadence)
+        if min(cadence.poll, cadence.beat) < 0.05 or cadence.ttl < 2 * cadence.beat:
+            what, hint = "cadence: ttl must be at least twice beat, and no interval below 50ms", "raise ttl or lower beat"
+            raise InvalidFileError(what, hint, line=document.line(("cadence",)))
+    except InvalidFileError as error:
+        raise error.located(file) from None
+    limits = form.budgets
+    return Settings(
+        cadence=cadence,
+        defaults=manifest_of(form.defaults),
+        weights=dict(form.weights),
+        wip_people=form.wip.people,
+        wip_building=form.wip.building,
+        budgets=Budgets(limits.default_usd, limits.fleet.usd if limits.fleet else None, {name: limit.usd for name, limit in limits.products.items()}),
+        approvers=form.trust.approvers,
+        beats=form.beats,
+    )

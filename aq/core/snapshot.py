@@ -1,0 +1,95 @@
+"""The whole queue at one commit, immutable. Every decision is a function of this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from aq.core.change import Change
+from aq.core.job import Job
+from aq.core.lifecycle import Stage
+from aq.core.settings import Pause, Settings, Spend
+
+OPEN_STAGES = tuple(stage for stage in Stage if stage is not Stage.SHIPPED)
+
+
+class Archive(Protocol):
+    """The shipped jobs. There may be very many, so they are looked up, not loaded."""
+
+    def __contains__(self, job: object) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def get(self, job: str) -> Job | None:
+        """The shipped job with its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file in the queue that is not a valid job, and why."""
+
+    path: str
+    what: str
+
+
+class NoArchive:
+    """An archive with nothing in it."""
+
+    def __contains__(self, job: object) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+    def get(self, job: str) -> Job | None:
+        """Nothing was shipped."""
+        del job
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`stages` has every job that is not shipped, by stage and id."""
+
+    tip: str
+    stages: Mapping[Stage, Mapping[str, Job]]
+    archive: Archive = field(default_factory=NoArchive)
+    problems: tuple[Problem, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    settings_error: str = ""
+    pause: Pause | None = None
+    spend: Mapping[str, Spend] = field(default_factory=dict)
+    profiles: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, job: str) -> Job | None:
+        """The job wherever it is, shipped included."""
+        for stage in OPEN_STAGES:
+            found = self.stages.get(stage, {}).get(job)
+            if found:
+                return found
+        return self.archive.get(job)
+
+    def known(self, job: str) -> bool:
+        """Whether the id is taken."""
+        return job in self.archive or any(job in jobs for jobs in self.stages.values())
+
+    def jobs(self, *stages: Stage) -> Iterator[Job]:
+        """The jobs of some stages, or of all but shipped."""
+        for stage in stages or OPEN_STAGES:
+            yield from self.stages.get(stage, {}).values()
+
+    def leased(self) -> Iterator[Job]:
+        """The jobs that a host holds."""
+        return (job for job in self.jobs(Stage.BUILDING, Stage.REVIEW) if job.lease)
+
+    def apply(self, change: Change, tip: str = "") -> Snapshot:
+        """The snapshot that the change leaves. Shipped jobs leave the stages; the archive is the ledger's."""
+        stages = {stage: dict(jobs) for stage, jobs in self.stages.items()}
+        for edit in change.jobs:
+            if edit.before:
+                stages.get(edit.before.stage, {}).pop(edit.before.id, None)
+            if edit.after and edit.after.stage is not Stage.SHIPPED:
+                stages.setdefault(edit.after.stage, {})[edit.after.id] = edit.after
+        pause = change.pause.value if change.pause else self.pause
+        return replace(self, tip=tip or self.tip, stages=stages, pause=pause, spend={**self.spend, **change.spend})

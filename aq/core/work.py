@@ -1,0 +1,45 @@
+"""What the runner orders from the bench, and what the bench reports back: facts, no judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aq.core.lease import Fence
+from aq.core.manifest import Manifest
+from aq.core.record import CheckResult
+from aq.core.settle import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One run to do. `verify_branch` and `verify_tip` are set when only its verify is to be run."""
+
+    fence: Fence
+    attempt: int
+    engine: str
+    manifest: Manifest
+    body: str
+    prompt: str
+    title: str
+    verify_branch: str = ""
+    verify_tip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The engine of a run is done."""
+
+    fence: Fence
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The checks of a run are done; `error` says why they could not be run at all."""
+
+    fence: Fence
+    checks: tuple[CheckResult, ...]
+    error: str = ""
+
+
+Report = Ended | Checked

@@ -1,0 +1,96 @@
+"""The host's own settings (`host.yaml`), outside any repository: what this machine is willing to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from aq.core.document import Document, decode, read_yaml
+from aq.core.errors import AqError, InvalidFileError
+from aq.core.ids import is_id, slug
+from aq.core.parsing import AbsolutePath, Duration, JobId, Line, Many, Name, Number, Strict, refuse, validate
+
+
+def _slots(value: object) -> object:
+    if value == "0":
+        raise refuse("slots must be at least 1", "use `aq drain` for a host that takes no work")
+    return value
+
+
+class HostFile(Strict):
+    """Settings of one host. Everything is optional."""
+
+    name: JobId | None = Field(default=None, description="the host's name; default: the machine's")
+    slots: Annotated[Number, BeforeValidator(_slots)] = Field(default=1, description="how many jobs run at once")
+    roots: Many[AbsolutePath] = Field(default=(), description="folders that `cwd` must lie under; default: any")
+    repos: dict[Name, Line] = Field(default={}, description="target repositories by name: a URL or a path")
+    allow: Many[Name] = Field(default=(), description="the only engines that may be used")
+    deny: Many[Name] = Field(default=(), description="engines that may not be used")
+    offers: Many[Line] = Field(default=(), description="more capabilities, such as has:licence")
+    stop_grace: Duration = Field(default=10, alias="stop-grace", description="how long a stopped engine may take to end")
+    min_disk: Number = Field(default=1, alias="min-disk", description="GiB that must be free before a claim")
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """The values of host.yaml, with the name decided."""
+
+    name: str
+    slots: int = 1
+    roots: tuple[str, ...] = ()
+    repos: dict[str, str] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    stop_grace: float = 10.0
+    min_disk_gib: int = 1
+
+    def may_use(self, engine: str) -> bool:
+        """Whether the owner of this machine lets an engine run."""
+        return engine not in self.deny and (not self.allow or engine in self.allow)
+
+    def may_enter(self, cwd: str) -> bool:
+        """Whether `cwd`, resolved, lies under an allowed root."""
+        real = Path(cwd).resolve()
+        return not self.roots or any(real.is_relative_to(Path(root).resolve()) for root in self.roots)
+
+
+def config_path() -> Path:
+    """Where host.yaml is; `AQ_HOST_CONFIG` overrides it."""
+    override = os.environ.get("AQ_HOST_CONFIG")
+    if override:
+        return Path(override)
+    from platformdirs import user_config_path
+
+    return user_config_path("aq", appauthor=False) / "host.yaml"
+
+
+def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
+    """The host's settings; `name` and `slots` of the command line win. Raises InvalidFileError."""
+    path = config_path()
+    form = HostFile()
+    if path.exists():
+        try:
+            front, lines = read_yaml(decode(path.read_bytes()))
+            form = validate(HostFile, Document(front, lines, ""))
+        except InvalidFileError as error:
+            raise error.located(str(path)) from None
+    chosen = name or form.name or slug(platform.node().split(".")[0] or "host", 40)
+    if not is_id(chosen):
+        raise AqError(f"{chosen!r} is not a host name", "use a-z, 0-9, - and _, at most 64 characters")
+    return HostConfig(
+        name=chosen,
+        slots=slots or form.slots,
+        roots=form.roots,
+        repos=dict(form.repos),
+        allow=form.allow,
+        deny=form.deny,
+        offers=form.offers,
+        stop_grace=form.stop_grace,
+        min_disk_gib=form.min_disk,
+    )

@@ -1,0 +1,30 @@
+"""The shell engine: the job's body, or a fenced ```sh block in it, is the script. It needs no
+account, and runs only for jobs that say `engine: shell`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+from aq.host.engines.base import Brief, Engine, Launch
+
+_FENCE = re.compile(r"^```[ \t]*(sh|bash|shell)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+def script_of(body: str) -> tuple[str, str]:
+    """The shell's name and the script: all fenced blocks in order, or the whole body."""
+    blocks = _FENCE.findall(body)
+    if not blocks:
+        return "sh", body
+    wants_bash = any(language == "bash" for language, _ in blocks)
+    return ("bash" if wants_bash else "sh"), "\n".join(text for _, text in blocks)
+
+
+def _launch(brief: Brief) -> Launch:
+    shell, script = script_of(brief.body)
+    path = brief.folder / "script.sh"
+    path.write_text(script if script.endswith("\n") else script + "\n", encoding="utf-8", newline="\n")
+    return Launch((shutil.which(shell) or shutil.which("sh") or shell, str(path)))
+
+
+ENGINE = Engine("shell", "shell", lambda: shutil.which("sh") is not None, _launch, free=True)

@@ -1,0 +1,87 @@
+"""What a host remembers in its state folder: the lock on its name, the nonces of its claims, its
+observations, and the runs that an earlier process left."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from aq.core.errors import AqError
+from aq.host.clock import boot_id
+from aq.host.process import alive, sweep
+from aq.host.rundir import RunDir, leftover_runs
+
+_KEPT_NONCES = 500
+_Evidence = Mapping[str, tuple[str, float, int]]
+
+
+class HostMemory:
+    """One host's state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = FileLock(str(state / "lock"))
+        self._nonces = self._read("nonces.json", [])
+
+    def lock(self, host: str) -> None:
+        """Hold the host's name on this machine. Raises AqError when another process does."""
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise AqError(f"`aq run` is already running here as host {host}", "stop that one, or give this one another name with --host") from None
+        (self.state / "pid").write_text(str(os.getpid()), encoding="utf-8")
+
+    def unlock(self) -> None:
+        """Let the name go."""
+        (self.state / "pid").unlink(missing_ok=True)
+        self._lock.release()
+
+    def _read(self, name: str, default: list[str]) -> list[str]:
+        try:
+            found = json.loads((self.state / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            return list(default)
+        return [str(item) for item in found] if isinstance(found, list) else list(default)
+
+    def _write(self, name: str, value: object) -> None:
+        part = self.state / f".{name}.tmp"
+        part.write_text(json.dumps(value), encoding="utf-8")
+        os.replace(part, self.state / name)
+
+    def nonces(self) -> frozenset[str]:
+        """The nonces of claims that this host may have made."""
+        return frozenset(self._nonces)
+
+    def add_nonce(self, nonce: str) -> None:
+        """Remember a nonce before its claim is pushed."""
+        self._nonces = [*self._nonces[-_KEPT_NONCES:], nonce]
+        self._write("nonces.json", self._nonces)
+
+    def load_evidence(self) -> _Evidence:
+        """Observations of an earlier process, if they are of this boot: the clock restarts with it."""
+        try:
+            saved = json.loads((self.state / "observations.json").read_text("utf-8"))
+            if saved["boot"] != boot_id():
+                return {}
+            return {str(key): (str(token), float(since), int(fetches)) for key, (token, since, fetches) in saved["leases"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    def save_evidence(self, evidence: _Evidence) -> None:
+        """Keep observations."""
+        self._write("observations.json", {"boot": boot_id(), "leases": {key: list(value) for key, value in evidence.items()}})
+
+    def orphans(self) -> Iterable[str]:
+        """End what an earlier process of this host left running; the nonces of those runs. Only ever
+        called while the lock is held, so nothing that lives is ours."""
+        root = self.state / "runs"
+        for note in leftover_runs(root):
+            sweep(note.run_id)
+            if not (note.pid and alive(note.pid, note.started)):
+                RunDir(root, note.job, note.epoch).finish()
+                yield note.nonce

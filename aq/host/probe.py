@@ -1,0 +1,63 @@
+"""What this machine offers, found by looking: never declared, never a credential's value."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from aq.host.config import HostConfig
+from aq.host.engines import ENGINES
+
+_SYSTEMS = {"linux": "linux", "darwin": "mac", "win32": "windows"}
+# Tools that jobs ask for, each with the option that prints its version.
+_TOOLS = {
+    "git": "--version",
+    "node": "--version",
+    "npm": "--version",
+    "go": "version",
+    "java": "-version",
+    "cargo": "--version",
+    "docker": "--version",
+    "podman": "--version",
+    "make": "--version",
+    "gh": "--version",
+    "glab": "--version",
+    "uv": "--version",
+    "xcodebuild": "-version",
+}
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_PROBE_SECONDS = 10
+
+
+def _version(tool: str) -> str | None:
+    path = shutil.which(tool)
+    if not path:
+        return None
+    try:
+        done = subprocess.run([path, _TOOLS[tool]], capture_output=True, timeout=_PROBE_SECONDS, stdin=subprocess.DEVNULL, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search((done.stdout + done.stderr).decode("utf-8", "replace"))
+    return f"{tool}={found[0]}" if found else f"has:{tool}"
+
+
+def probe_offers(config: HostConfig) -> frozenset[str]:
+    """Every capability of this host, as offers like `os:linux` and `node=22.3.0`."""
+    system = _SYSTEMS.get(sys.platform, sys.platform)
+    offers = {f"os:{system}", f"arch:{platform.machine().lower() or 'unknown'}", f"host:{config.name}", f"cpus={os.cpu_count() or 1}"}
+    offers.add(f"python={platform.python_version()}")
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        offers |= {found for found in pool.map(_version, _TOOLS) if found}
+    offers |= {f"engine:{name}" for name in probe_engines(config)}
+    offers |= {f"repo:{name}" for name in config.repos}
+    return frozenset(offers | set(config.offers))
+
+
+def probe_engines(config: HostConfig) -> dict[str, str]:
+    """The engines that are here and allowed, in order of preference, each with its class."""
+    return {name: engine.kind for name, engine in ENGINES.items() if config.may_use(name) and engine.present()}

@@ -1,0 +1,60 @@
+"""A run's own folder in the state folder, and what a restart needs to know of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote:
+    """What is written down before an engine starts: enough to recognise and clear up an orphan."""
+
+    job: str
+    host: str
+    epoch: int
+    nonce: str
+    run_id: str
+    pid: int = 0
+    started: float = 0.0
+
+
+class RunDir:
+    """The folder of one run: prompt, script, workspace, temp files and the note."""
+
+    def __init__(self, root: Path, job: str, epoch: int) -> None:
+        self.path = root / job / str(epoch)
+        self.note_path = self.path / "run.json"
+
+    def create(self, note: RunNote) -> None:
+        """Make the folder, empty, and write the note."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        (self.path / "tmp").mkdir(parents=True, mode=0o700)
+        self.write(note)
+
+    def write(self, note: RunNote) -> None:
+        """Write the note, whole or not at all."""
+        part = self.note_path.with_suffix(".tmp")
+        part.write_text(json.dumps(asdict(note)), encoding="utf-8")
+        os.replace(part, self.note_path)
+
+    def started(self, note: RunNote, pid: int, started: float) -> None:
+        """Add the engine's process."""
+        self.write(replace(note, pid=pid, started=started))
+
+    def finish(self) -> None:
+        """The run is over: drop the note, and its folder when nothing else is in it."""
+        self.note_path.unlink(missing_ok=True)
+
+
+def leftover_runs(root: Path) -> Iterator[RunNote]:
+    """The notes of runs that never finished."""
+    for path in sorted(root.glob("*/*/run.json")):
+        try:
+            yield RunNote(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            path.unlink(missing_ok=True)

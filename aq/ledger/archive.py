@@ -1,0 +1,99 @@
+"""The shipped jobs: day folders, looked up without being parsed until it pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aq.core.job import Job
+from aq.core.layout import JOB_SUFFIX, RECORD_SUFFIX
+from aq.core.lifecycle import Stage
+from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
+
+if TYPE_CHECKING:
+    from aq.ledger.reader import Reader
+
+# After this many look-ups in one day folder an index of its names is worth making.
+_INDEX_AFTER = 20
+
+
+class _Day:
+    """One day folder: its raw tree, and an index of names once it is asked often."""
+
+    __slots__ = ("asked", "ids", "oid", "path", "raw", "size")
+
+    def __init__(self, path: str, oid: str, raw: bytes, oid_size: int) -> None:
+        self.path, self.oid, self.raw, self.size = path, oid, raw, oid_size
+        self.asked = 0
+        self.ids: frozenset[str] | None = None
+
+    def has(self, job: str) -> bool:
+        if self.ids is None:
+            self.asked += 1
+            if self.asked < _INDEX_AFTER:
+                # A job counts as shipped only with the record that shipping wrote.
+                return all(f" {job}{suffix}\0".encode() in self.raw for suffix in (JOB_SUFFIX, RECORD_SUFFIX))
+            self.ids = self.all_ids()
+        return job in self.ids
+
+    def all_ids(self) -> frozenset[str]:
+        names = {name for mode, name, _ in names_of(self.raw, self.size) if mode == FILE_MODE}
+        stems = (name[: -len(RECORD_SUFFIX)] for name in names if name.endswith(RECORD_SUFFIX.encode()))
+        return frozenset(stem.decode() for stem in stems if stem + JOB_SUFFIX.encode() in names)
+
+
+class TreeArchive:
+    """`queue/shipped` at one tree. Days whose tree did not change are taken over from `old`."""
+
+    def __init__(self, reader: Reader, oid: str, old: TreeArchive | None) -> None:
+        self._reader, self.oid = reader, oid
+        # An archive that nobody looked into knows nothing: keep only the last one that does.
+        self._old = old if old is None or old._loaded is not None else old._old
+        self._loaded: list[_Day] | None = None
+
+    @property
+    def days(self) -> list[_Day]:
+        """The day folders, newest first."""
+        if self._loaded is None:
+            known = {day.oid: day for day in self._old._loaded or []} if self._old else {}
+            self._old = None
+            size = self._reader.oid_size
+            self._loaded = [
+                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, self._reader.objects.tree(oid), size) for path, oid in self._walk("", self.oid, 3)
+            ]
+        return self._loaded
+
+    def _walk(self, path: str, oid: str, depth: int) -> list[tuple[str, str]]:
+        if not oid or depth == 0:
+            return [(path, oid)] if oid else []
+        found: list[tuple[str, str]] = []
+        for name, (mode, below) in sorted(self._reader._entries(oid).items(), reverse=True):
+            if mode == TREE_MODE and name.isdigit():
+                found += self._walk(f"{path}/{name}".lstrip("/"), below, depth - 1)
+        return found
+
+    def __contains__(self, job: object) -> bool:
+        return isinstance(job, str) and any(day.has(job) for day in self.days)
+
+    def __len__(self) -> int:
+        # Two files per job; dotfiles are not in day folders.
+        return sum(day.raw.count(f"{RECORD_SUFFIX}\0".encode()) for day in self.days)
+
+    def recent(self, count: int) -> list[str]:
+        """The ids of the days shipped last, enough for `count` jobs."""
+        ids: list[str] = []
+        for day in self.days:
+            ids += sorted(day.all_ids())
+            if len(ids) >= count:
+                break
+        return ids
+
+    def get(self, job: str) -> Job | None:
+        """The shipped job with its record, parsed now."""
+        from aq.ledger.reader import Files, Folder
+
+        for day in self.days:
+            if day.has(job):
+                blobs = {name: oid.hex() for _, name, oid in names_of(day.raw, day.size)}
+                files = Files(blobs[f"{job}{JOB_SUFFIX}".encode()], blobs[f"{job}{RECORD_SUFFIX}".encode()])
+                return Folder(self._reader.parser, Stage.SHIPPED, day.path, {job: files}, None)[job]
+        return None

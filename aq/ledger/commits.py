@@ -1,0 +1,147 @@
+"""Commits of the queue, built in process: splice the touched trees, write the commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aq.core.ids import slug
+from aq.core.instants import Instant, unix
+from aq.core.layout import FileEdit
+from aq.ledger.gitproc import check
+from aq.ledger.objects import Objects
+from aq.ledger.trees import FILE_MODE, TREE_MODE, Entry, Tree
+
+Nested = dict[str, "Nested | FileEdit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who commits."""
+
+    name: str
+    email: str
+
+    def line(self, at: Instant) -> str:
+        """The identity as a commit writes it."""
+        clean = "".join(c for c in self.name if c.isprintable() and c not in "<>").strip() or "aq"
+        mail = "".join(c for c in self.email if c.isprintable() and c not in "<> ") or f"{slug(clean)}@aq.invalid"
+        return f"{clean} <{mail}> {unix(at)} +0000"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """The parts of a commit that the queue needs. `time` is unix seconds of the committer."""
+
+    tree: str
+    parents: tuple[str, ...]
+    time: int
+    message: str
+
+
+def parse_commit(raw: bytes) -> CommitInfo:
+    """A commit object's content as values."""
+    head, _, message = raw.partition(b"\n\n")
+    tree, parents, time = "", [], 0
+    for line in head.split(b"\n"):
+        name, _, value = line.partition(b" ")
+        if name == b"tree":
+            tree = value.decode()
+        elif name == b"parent":
+            parents.append(value.decode())
+        elif name == b"committer":
+            stamp = value.rsplit(b" ", 2)[-2:]
+            time = int(stamp[0]) if len(stamp) == 2 and stamp[0].isdigit() else 0
+    return CommitInfo(tree, tuple(parents), time, message.decode("utf-8", "replace"))
+
+
+class Committer:
+    """Builds commits in one store."""
+
+    def __init__(self, objects: Objects, oid_size: int = 20) -> None:
+        self.objects = objects
+        self.oid_size = oid_size
+
+    def commit(self, parent: str, edits: list[FileEdit], message: str, who: Identity, at: Instant) -> str:
+        """A commit on `parent` with these edits. Zero processes."""
+        root = parse_commit(self.objects.read(parent)).tree
+        tree = self._spliced(root, _nested(edits)) or self._write_tree(Tree([]))
+        return self.raw_commit(tree, (parent,), message, who, at)
+
+    def raw_commit(self, tree: str, parents: tuple[str, ...], message: str, who: Identity, at: Instant) -> str:
+        """A commit object with any tree and parents."""
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+        lines += [f"author {who.line(at)}", f"committer {who.line(at)}", "", message]
+        return self.objects.write("commit", "\n".join(lines).encode())
+
+    def empty_tree(self) -> str:
+        """The id of the empty tree, written once."""
+        return self.objects.write("tree", b"")
+
+    def _empty_blob(self) -> bytes:
+        return bytes.fromhex(self.objects.write("blob", b""))
+
+    def _write_tree(self, tree: Tree) -> str:
+        raw = tree.raw
+        oid = self.objects.write("tree", raw)
+        self.objects.remember_tree(oid, raw)
+        return oid
+
+    def _spliced(self, oid: str, nested: Nested) -> str:
+        tree = Tree.parse(self.objects.tree(oid), self.oid_size) if oid else Tree([])
+        removed: list[bytes] = []
+        added: list[Entry] = []
+        for name, edit in nested.items():
+            entry = self._entry(tree, name.encode(), edit)
+            if entry:
+                added.append(entry)
+            else:
+                removed.append(name.encode())
+        changed = tree.changed(removed, added)
+        return self._write_tree(changed) if changed.entries else ""
+
+    def _entry(self, tree: Tree, name: bytes, edit: Nested | FileEdit) -> Entry | None:
+        if isinstance(edit, dict):
+            present = tree.get(name)
+            below = present.oid.hex() if present and present.mode == TREE_MODE else ""
+            # Git drops empty folders, and a `cp` to a missing inbox would create a file of that name.
+            oid = self._spliced(below, edit) or self._write_tree(Tree([Entry(FILE_MODE, b".gitkeep", self._empty_blob())]))
+            return Entry(TREE_MODE, name, bytes.fromhex(oid))
+        blob = edit.blob if edit.content is None else self.objects.write("blob", edit.content)
+        return Entry(FILE_MODE, name, bytes.fromhex(blob)) if blob else None
+
+
+def _nested(edits: list[FileEdit]) -> Nested:
+    root: Nested = {}
+    for edit in edits:
+        here = root
+        *folders, name = edit.path.split("/")
+        for folder in folders:
+            below = here.setdefault(folder, {})
+            assert isinstance(below, dict)
+            here = below
+        here[name] = edit
+    return root
+
+
+class PlumbingCommitter(Committer):
+    """The same commits through git's own plumbing and a private index (five processes)."""
+
+    def commit(self, parent: str, edits: list[FileEdit], message: str, who: Identity, at: Instant) -> str:
+        """A commit on `parent` with these edits."""
+        git_dir = self.objects.git_dir
+        index = Path(git_dir) / f"aq-{id(self)}.index"
+        env = {"GIT_INDEX_FILE": str(index)}
+        zero = "0" * (2 * self.oid_size)
+        lines = []
+        for edit in edits:
+            blob = edit.blob if edit.content is None else self.objects.write("blob", edit.content)
+            lines.append(f"100644 {blob}\t{edit.path}\0" if blob else f"0 {zero}\t{edit.path}\0")
+        base = ["--git-dir", str(git_dir)]
+        try:
+            check([*base, "read-tree", parent], env=env)
+            check([*base, "update-index", "-z", "--index-info"], data="".join(lines).encode(), env=env)
+            tree = check([*base, "write-tree"], env=env)
+        finally:
+            index.unlink(missing_ok=True)
+        return self.raw_commit(tree, (parent,), message, who, at)

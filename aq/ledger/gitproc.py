@@ -1,0 +1,146 @@
+"""The one place that starts git for the queue: scrubbed environment, no prompts, bounded time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from aq.core.errors import AqError, TryLaterError
+from aq.ledger.paths import QueuePaths
+
+# What a person may set to reach a remote. Every other GIT_ variable could redirect us: a hook or an
+# engine that starts aq has GIT_DIR and GIT_INDEX_FILE in its environment.
+_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_PROXY_COMMAND", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_TRACE", "GIT_TRACE2", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH")
+_FIXED = {
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_EDITOR": "false",
+    "GIT_PAGER": "cat",
+    "GCM_INTERACTIVE": "never",
+}
+LOCAL_TIMEOUT = 120.0
+KILLED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A git process that ended. `code` is KILLED when it ran out of time."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@lru_cache(maxsize=1)
+def git_binary() -> str:
+    """The absolute path of git, found once: never looked up in the current folder again."""
+    found = shutil.which("git")
+    if not found:
+        raise AqError("git was not found", "install git 2.31 or newer and put it on PATH")
+    return os.path.abspath(found)
+
+
+def scrubbed(environ: Mapping[str, str], **more: str) -> dict[str, str]:
+    """An environment for a git child."""
+    env = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _KEPT}
+    if "GIT_SSH_COMMAND" not in env and "GIT_SSH" not in env:
+        env["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
+    return {**env, **_FIXED, **more}
+
+
+def spawn(args: list[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """A long-lived git child that reads stdin and writes stdout."""
+    return subprocess.Popen(
+        [git_binary(), *args],
+        cwd=cwd,
+        env=scrubbed(os.environ, **(env or {})),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    # git starts helpers (ssh, remote-https, pack-objects): the whole group has to go.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def run(
+    args: list[str], *, cwd: Path | None = None, data: bytes | None = None, timeout: float = LOCAL_TIMEOUT, env: Mapping[str, str] | None = None
+) -> Finished:
+    """Run git to its end, or kill it and its helpers after `timeout` seconds."""
+    process = subprocess.Popen(
+        [git_binary(), *args],
+        cwd=cwd,
+        env=scrubbed(os.environ, **(env or {})),
+        stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    fired = threading.Event()
+
+    def expire() -> None:
+        fired.set()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        out, err = process.communicate(data)
+    except BaseException:
+        _kill_group(process)
+        process.wait()
+        raise
+    finally:
+        timer.cancel()
+    return Finished(KILLED if fired.is_set() else process.returncode, out, err.decode("utf-8", "replace"))
+
+
+def check(args: list[str], *, cwd: Path | None = None, data: bytes | None = None, timeout: float = LOCAL_TIMEOUT, env: Mapping[str, str] | None = None) -> str:
+    """The output of a git command that must work. Raises AqError with git's last words."""
+    done = run(args, cwd=cwd, data=data, timeout=timeout, env=env)
+    if done.code:
+        raise AqError(f"git {args[0] if not args[0].startswith('-') else args[-1]} failed: {last_words(done)}")
+    return done.out.decode("utf-8", "replace").strip()
+
+
+def last_words(done: Finished) -> str:
+    """What git said at the end, for a message."""
+    if done.code == KILLED:
+        return "no answer in time"
+    lines = [line for line in done.err.strip().splitlines() if line.strip() and not line.startswith("hint:")]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
+    return (fatal or lines or [f"exit code {done.code}"])[0].removeprefix("fatal: ")
+
+
+def unreachable(url: str, done: Finished) -> TryLaterError:
+    """The error for a remote that did not answer."""
+    return TryLaterError(f"the remote {url} cannot be reached: {last_words(done)}", "nothing is lost; check the network and the credentials, then repeat")
+
+
+def locate_clone(start: Path) -> QueuePaths:
+    """The clone that a folder is in. Raises AqError outside a repository."""
+    done = run(["rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir"], cwd=start)
+    if done.code:
+        raise AqError(f"{start} is not in a git repository", "cd to your queue's clone, or make one with `aq init`")
+    top, common = done.out.decode().splitlines()[:2]
+    return QueuePaths(Path(top), Path(common))

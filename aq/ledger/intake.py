@@ -1,0 +1,247 @@
+"""Taking in what people drop into `queue/inbox/`: copied to the spool first, then submitted. Never
+renamed, never lost, submitted once (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aq.core.errors import InvalidFileError
+from aq.core.ids import is_id, keyed_id, slug, suffixed
+from aq.core.instants import Instant
+from aq.core.job import Job
+from aq.core.jobfile import parse_job
+from aq.core.layout import JOB_SUFFIX, QUEUE
+from aq.core.lifecycle import Stage
+from aq.core.manifest import Manifest
+from aq.core.operations import Add, Operation, Revise
+from aq.core.secrets import find_secret
+from aq.core.snapshot import Snapshot
+from aq.core.results import Landed, Refused, Result, Waiting, reason_of
+from aq.ledger.ledger import Ledger
+from aq.ledger.spool import Spool, Spooled
+from aq.ledger.store import write_atomic
+
+SETTLE_SECONDS = 2.0
+_MAX_READ = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """A file that stays where it is, and why."""
+
+    file: str
+    why: str
+
+
+@dataclass
+class Noted:
+    """What intake did in one pass, for people."""
+
+    taken: list[str] = field(default_factory=list)
+    not_taken: list[NotTaken] = field(default_factory=list)
+
+
+def new_op_id() -> str:
+    """A random operation id."""
+    return secrets.token_hex(8)
+
+
+def random_suffix() -> str:
+    """Four random base32 characters, for a job id."""
+    return base64.b32encode(secrets.token_bytes(3)).decode().lower()[:4]
+
+
+def read_plain_file(path: Path) -> bytes:
+    """A dropped file's content. Raises InvalidFileError for anything but a plain file of bounded size."""
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        raise InvalidFileError("a symbolic link", "put the file itself here", file=path.name, line=1)
+    if not stat.S_ISREG(info.st_mode):
+        raise InvalidFileError("not a plain file", "put a Markdown file here", file=path.name, line=1)
+    if info.st_size > _MAX_READ:
+        raise InvalidFileError(f"the file has {info.st_size} bytes", "the limit is 1048576", file=path.name, line=1)
+    return path.read_bytes()
+
+
+def checked(content: bytes, file: str, *, allow_secret: bool = False) -> Manifest:
+    """The manifest of a file that may be submitted. Raises InvalidFileError."""
+    manifest, _ = parse_job(content, file)
+    secret = None if allow_secret else find_secret(content.decode())
+    if secret:
+        raise InvalidFileError(f"this looks like a secret ({secret.kind})", "remove it and revoke it, or give --allow-secret to `aq add`", file=file, line=secret.line)
+    return manifest
+
+
+def job_id_for(stem: str, manifest: Manifest, *, fresh: bool) -> str:
+    """The id of a new job: from its idempotency key, or from its name (with a random end if `fresh`)."""
+    if manifest.idempotency_key:
+        return keyed_id(stem, manifest.idempotency_key)
+    if fresh or not is_id(stem):
+        return suffixed(stem, random_suffix()) if fresh else slug(stem)
+    return stem
+
+
+class Intake:
+    """Watches one clone's inbox and spool."""
+
+    def __init__(self, ledger: Ledger, clone: Path, spool: Spool, by: str, now: Callable[[], Instant], state: Path) -> None:
+        self.ledger, self.spool, self.by, self.now = ledger, spool, by, now
+        self.inbox = clone / QUEUE / Stage.INBOX
+        self.clone = clone
+        self.state = state / "intake.json"
+        self.taken = self._load()
+        self._stats: dict[str, tuple[tuple[int, int], str]] = {}
+        self._first_seen: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def _load(self) -> dict[str, dict[str, str]]:
+        try:
+            saved = json.loads(self.state.read_text("utf-8"))
+            return {str(name): {str(k): str(v) for k, v in entry.items()} for name, entry in saved.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def _save(self) -> None:
+        write_atomic(self.state, json.dumps(self.taken).encode())
+
+    def collect(self, *, settled_only: bool = True) -> Noted:
+        """Copy what was dropped or edited into the spool."""
+        noted = Noted()
+        snapshot = self.ledger.snapshot()
+        for name, stats in self._candidates():
+            if settled_only and not self._settled(name, stats):
+                continue
+            path = self.inbox / name
+            try:
+                content = read_plain_file(path)
+                if not content.strip():
+                    continue
+                self._consider(name, content, snapshot, noted)
+                self._stats[name] = (stats, "")
+            except FileNotFoundError:
+                continue
+            except InvalidFileError as error:
+                why = str(error)
+                self._stats[name] = (stats, why)
+            if self._stats.get(name, (None, ""))[1]:
+                noted.not_taken.append(NotTaken(f"{QUEUE}/inbox/{name}", self._stats[name][1]))
+        return noted
+
+    def _candidates(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        if not self.inbox.is_dir():
+            return
+        for path in sorted(self.inbox.iterdir(), key=lambda path: path.name):
+            name = path.name
+            if name.startswith(".") or not name.lower().endswith(JOB_SUFFIX) or name == "README.md" or name.endswith(".draft.md"):
+                continue
+            try:
+                info = path.lstat()
+            except FileNotFoundError:
+                continue
+            stats = (info.st_mtime_ns, info.st_size)
+            before = self._stats.get(name)
+            if before and before[0] == stats and not before[1]:
+                continue
+            yield name, stats
+
+    def _settled(self, name: str, stats: tuple[int, int]) -> bool:
+        """Unchanged for two seconds: an editor may save a half-written file first. Judged by our own
+        clock from when this state was first seen, or by an old enough time stamp."""
+        age = time.time() - stats[0] / 1e9
+        if SETTLE_SECONDS <= age < 366 * 86400:
+            return True
+        clock = time.monotonic()
+        seen = self._first_seen.get(name)
+        if seen is None or seen[0] != stats:
+            self._first_seen[name] = (stats, clock)
+            return False
+        return clock - seen[1] >= SETTLE_SECONDS
+
+    def _consider(self, name: str, content: bytes, snapshot: Snapshot, noted: Noted) -> None:
+        blob = self.ledger.write_blob(content)
+        stem = re.sub(r"\.md$", "", name, flags=re.IGNORECASE)
+        before = self.taken.get(name)
+        if before and before["blob"] == blob:
+            return
+        manifest = None
+        wanted = stem
+        if not (is_id(stem) and name.endswith(JOB_SUFFIX)):
+            wanted = slug(stem)
+        present = snapshot.find(wanted)
+        if present and blob in (present.blob, present.record.blob):
+            return
+        if present and blob == self._at_head(name):
+            return
+        manifest = checked(content, f"{QUEUE}/inbox/{name}")
+        wanted = job_id_for(wanted, manifest, fresh=False)
+        present = snapshot.find(wanted)
+        if present and blob in (present.blob, present.record.blob):
+            return
+        operation = self._operation(name, wanted, blob, manifest, present, snapshot)
+        if operation is None:
+            return
+        self.spool.put(Spooled(operation, content.decode(), name))
+        self.taken[name] = {"blob": blob, "job": operation.job}
+        self._save()
+        noted.taken.append(operation.job)
+
+    def _operation(self, name: str, wanted: str, blob: str, manifest: Manifest, present: Job | None, snapshot: Snapshot) -> Add | Revise | None:
+        common = {"at": self.now(), "by": self.by, "op_id": new_op_id(), "blob": blob, "manifest": manifest}
+        mine = self.taken.get(name, {}).get("job") == wanted or self._at_head(name) != ""
+        if present and present.stage is Stage.INBOX and present.record.epoch == 0 and mine:
+            return Revise(job=wanted, **common)
+        if present and self._at_head(name):
+            # A late edit of a job that was claimed: the view keeps it aside and says so.
+            return None
+        if snapshot.known(wanted) and not manifest.idempotency_key:
+            wanted = suffixed(wanted, random_suffix())
+        return Add(job=wanted, **common)
+
+    def _at_head(self, name: str) -> str:
+        """The blob of this inbox file in the clone's own commit, or nothing when it is untracked."""
+        from aq.ledger.gitproc import run
+
+        done = run(["rev-parse", "--verify", "--quiet", f"HEAD:{QUEUE}/inbox/{name}"], cwd=self.clone)
+        return done.out.decode().strip() if done.code == 0 else ""
+
+    def pending(self) -> list[Spooled]:
+        """What waits to be submitted, each with its content stored again: the store is only a cache."""
+        entries = []
+        for entry in self.spool.entries():
+            self.ledger.write_blob(entry.content.encode())
+            entries.append(entry)
+        return entries
+
+    def settled(self, result: Result) -> NotTaken | None:
+        """Take in the result of a submission."""
+        operation = result.operation
+        entry = next((e for e in self.spool.entries() if e.operation.op_id == operation.op_id), None)
+        if entry is None:
+            return None
+        if isinstance(result, Landed) or (isinstance(result, Refused) and result.refusal.done):
+            self.spool.remove(operation)
+            return None
+        if isinstance(result, Waiting):
+            if result.policy:
+                self.spool.put(Spooled(entry.operation, entry.content, entry.origin, result.why))
+            return NotTaken(entry.origin, result.why)
+        self.spool.remove(operation)
+        self.taken.pop(entry.origin, None)
+        self._save()
+        if entry.origin:
+            self._stats[entry.origin] = (self._stats.get(entry.origin, ((0, 0), ""))[0], reason_of(result))
+        return NotTaken(entry.origin or getattr(operation, "job", ""), reason_of(result))
+
+
+def submit(intake: Intake, operations: list[Operation] | None = None) -> list[NotTaken]:
+    """Push everything in the spool that the remote has not refused before."""
+    wanted = operations if operations is not None else [entry.operation for entry in intake.pending() if not entry.refused]
+    notes = [intake.settled(result) for result in intake.ledger.perform(wanted)] if wanted else []
+    return [note for note in notes if note]

@@ -1,0 +1,138 @@
+"""Talking to the hub: one fetch with explicit refspecs, one push with a verdict per ref. Nothing
+here decides what to do after a loss."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from aq.core.errors import AqError
+from aq.ledger.gitproc import KILLED, Finished, last_words, run, unreachable
+
+_SCHEME = re.compile(r"^(https?|ssh|git|file)://", re.IGNORECASE)
+_BATCHED = ["-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"]
+
+
+def check_url(url: str) -> str:
+    """A remote's URL or path that git will not take for anything else. Raises AqError."""
+    if not url or url.startswith("-") or "::" in url or any(ord(c) < 32 for c in url):
+        raise AqError(f"{url!r} is not a remote", "give an https:// or ssh:// URL, user@host:path, or a path")
+    return url
+
+
+class Verdict(StrEnum):
+    """What a push did to one ref."""
+
+    OK = "ok"
+    UP_TO_DATE = "up to date"
+    LOST = "lost the race"
+    STALE = "someone else wrote it"
+    POLICY = "refused by the remote"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The verdict on one ref, with the remote's words."""
+
+    verdict: Verdict
+    words: str = ""
+
+
+# Words of `git push --porcelain` under LC_ALL=C (git.md section 4).
+_LOST = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref", "failed to lock", "reference already exists", "already exists", "incorrect old value")
+
+
+def classify(flag: str, summary: str) -> Pushed:
+    """The verdict of one porcelain line."""
+    if flag in (" ", "+", "*", "-"):
+        return Pushed(Verdict.OK)
+    if flag == "=":
+        return Pushed(Verdict.UP_TO_DATE)
+    if "stale info" in summary:
+        return Pushed(Verdict.STALE, summary)
+    if any(words in summary for words in _LOST):
+        return Pushed(Verdict.LOST, summary)
+    if "[remote rejected]" in summary:
+        return Pushed(Verdict.POLICY, summary.removeprefix("[remote rejected] "))
+    return Pushed(Verdict.LOST, summary)
+
+
+@dataclass(frozen=True, slots=True)
+class PushSpec:
+    """One ref to push. `expect` is the oid it must have now ("" for none); None asks for a plain
+    fast-forward, which is all that the queue branch ever gets (rule 1)."""
+
+    oid: str
+    ref: str
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A hub as one store sees it. `role` keeps the fetched refs of different processes apart: git
+    refuses two fetches into the same refs."""
+
+    url: str
+    branch: str
+    git_dir: Path
+    role: str
+    beats: str = "refs/aq/hosts"
+    timeout: float = 60.0
+
+    @property
+    def head(self) -> str:
+        """The queue branch's full name."""
+        return f"refs/heads/{self.branch}"
+
+    @property
+    def seen(self) -> str:
+        """The folder of refs that this process fetches into."""
+        return f"refs/aq/fetched/{self.role}"
+
+    def fetch(self) -> tuple[str, dict[str, str]]:
+        """The tip of the queue branch, and the beat of each host. Raises TryLaterError, or AqError
+        when the branch is gone."""
+        specs = [f"+{self.head}:{self.seen}/main", f"+{self.beats}/*:{self.seen}/hosts/*"]
+        done = self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--prune", "--no-recurse-submodules", "--", self.url, *specs)
+        if done.code:
+            if "couldn't find remote ref" in done.err:
+                raise AqError(f"the remote {self.url} has no branch {self.branch}", "was it deleted? `aq init --remote URL` makes a new queue")
+            raise unreachable(self.url, done)
+        return self.fetched()
+
+    def fetched(self) -> tuple[str, dict[str, str]]:
+        """What the last fetch brought, read from the ref files: this store never packs refs."""
+        folder = self.git_dir / self.seen
+        hosts = folder / "hosts"
+        beats = {path.name: path.read_text().strip() for path in hosts.iterdir()} if hosts.is_dir() else {}
+        return (folder / "main").read_text().strip(), beats
+
+    def push(self, specs: list[PushSpec]) -> dict[str, Pushed]:
+        """Push some refs, not atomically; the verdict of each by name. A killed or broken push is
+        UNKNOWN for every ref without a line of its own (rule 4)."""
+        leases = [f"--force-with-lease={spec.ref}:{spec.expect}" for spec in specs if spec.expect is not None]
+        refs = [f"{spec.oid}:{spec.ref}" for spec in specs]
+        done = self._git("push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases, "--", self.url, *refs)
+        verdicts = {spec.ref: Pushed(Verdict.UNKNOWN, last_words(done)) for spec in specs}
+        for line in done.out.decode("utf-8", "replace").splitlines():
+            parts = line.split("\t")
+            if len(parts) >= 3 and len(parts[0]) == 1 and ":" in parts[1] and done.code != KILLED:
+                verdicts[parts[1].split(":", 1)[1]] = classify(parts[0], parts[2])
+        return verdicts
+
+    def _git(self, *args: str) -> Finished:
+        return run(["--git-dir", str(self.git_dir), *_BATCHED, *args], timeout=self.timeout)
+
+
+def looks_like_forge(url: str) -> bool:
+    """Whether the URL names a hosted service, whose push budgets ask for a slower cadence."""
+    host = re.sub(r"^[a-z]+://", "", url.lower()).split("/")[0].split("@")[-1]
+    return any(name in host for name in ("github.", "gitlab.com", "bitbucket.", "codeberg.", "dev.azure."))
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL is a path on this machine."""
+    return url.startswith("file://") or not (_SCHEME.match(url) or re.match(r"^[^/\\]{2,}:", url))

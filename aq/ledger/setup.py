@@ -1,0 +1,221 @@
+"""`aq init`: a queue in a clone, on a hub. GitPython does the ordinary repository work here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from git import GitCommandError, Repo
+from git.exc import InvalidGitRepositoryError, NoSuchPathError
+
+from aq.core.errors import AqError
+from aq.core.lifecycle import Stage
+from aq.core.parsing import REF_PATTERN
+from aq.ledger.gitproc import check, last_words, locate_clone, run
+from aq.ledger.paths import QueuePaths
+from aq.ledger.remote import Remote, Verdict, PushSpec, check_url, is_local, looks_like_forge
+from aq.ledger.store import QueueConfig, Store, save_config
+
+_ATTRIBUTES = "queue/** -text\n"
+_README = "Drop a Markdown file into `inbox/`. `aq status` shows the board.\n"
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What init did."""
+
+    paths: QueuePaths
+    config: QueueConfig
+    created: bool
+    note: str = ""
+
+
+def queue_files(cadence: str) -> dict[str, str]:
+    """The files of a new, empty queue."""
+    files = {f"queue/{stage}/.gitkeep": "" for stage in Stage}
+    files["queue/README.md"] = _README
+    files["queue/aq.yaml"] = f"# Fleet settings; every key is optional. See the README.\ncadence: {cadence}\n"
+    files["profiles/.gitkeep"] = ""
+    return files
+
+
+def check_branch(branch: str) -> str:
+    """A branch that may hold a queue. Raises AqError."""
+    import re
+
+    if branch == "aq" or branch.startswith("aq/"):
+        raise AqError(f"the branch {branch!r} would block task branches, which are named aq/<job>/<epoch>", "choose another, such as queue")
+    if not re.match(REF_PATTERN, branch) or ".." in branch or branch.endswith(".lock"):
+        raise AqError(f"{branch!r} is not a branch name", "write a plain name such as main")
+    return branch
+
+
+def _open(folder: Path) -> Repo:
+    try:
+        return Repo(folder, search_parent_directories=True, expand_vars=False)
+    except (InvalidGitRepositoryError, NoSuchPathError):
+        folder.mkdir(parents=True, exist_ok=True)
+        return Repo.init(folder, initial_branch="main", expand_vars=False)
+
+
+def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
+    """A queue for this clone: join the one on the remote, or start one. Safe to repeat."""
+    check_branch(branch)
+    with _open(folder) as repo:
+        clone = _worktree_for(repo, branch)
+    paths = locate_clone(clone)
+    with Repo(clone, expand_vars=False) as repo:
+        remote, url, note = _remote(repo, paths, url)
+        config = QueueConfig(url, branch, remote)
+        beats = _probe_beats(paths, config)
+        config = QueueConfig(url, branch, remote, beats)
+        joined = _remote_has(paths, config)
+        created = False
+        if joined:
+            _check_out(repo, config)
+        if not (clone / "queue" / "aq.yaml").exists():
+            _start(repo, clone, config)
+            created = True
+        _exclude_logs(paths)
+    Store(paths).ensure()
+    save_config(paths, config)
+    return Made(paths, config, created, note)
+
+
+def _worktree_for(repo: Repo, branch: str) -> Path:
+    """The folder whose checkout is the queue branch; a work tree of its own beside a repository that
+    is on another branch."""
+    if repo.bare or repo.working_tree_dir is None:
+        raise AqError("this is a bare repository", "run `aq init` in a clone")
+    top = Path(repo.working_tree_dir)
+    if not repo.head.is_valid():
+        repo.git.symbolic_ref("HEAD", f"refs/heads/{branch}")
+        return top
+    if not repo.head.is_detached and repo.active_branch.name == branch:
+        return top
+    beside = top.parent / f"{top.name}-queue"
+    if not beside.exists():
+        have = branch in {head.name for head in repo.heads}
+        if have:
+            repo.git.worktree("add", "--quiet", str(beside), branch)
+        else:
+            repo.git.worktree("add", "--quiet", "--detach", str(beside))
+            with Repo(beside, expand_vars=False) as tree:
+                tree.git.checkout("--quiet", "--orphan", branch)
+                tree.git.rm("-r", "--quiet", "--force", "--ignore-unmatch", ".")
+    return beside
+
+
+def _remote(repo: Repo, paths: QueuePaths, url: str) -> tuple[str, str, str]:
+    names = {remote.name: remote.url for remote in repo.remotes}
+    if url:
+        check_url(url)
+        url = str(Path(url).resolve()) if is_local(url) and not url.startswith("file://") else url
+        for name, known in names.items():
+            if known == url:
+                return name, url, ""
+        name = "aq" if "origin" in names else "origin"
+        if name in names:
+            repo.git.remote("set-url", name, url)
+        else:
+            repo.git.remote("add", name, url)
+        return name, url, ""
+    if "aq" in names:
+        return "aq", names["aq"], ""
+    if "origin" in names:
+        return "origin", names["origin"], ""
+    hub = paths.hub
+    if not hub.exists():
+        Repo.init(hub, bare=True, mkdir=True, initial_branch="main", expand_vars=False).close()
+        for name, value in {"gc.cruftPacks": "true", "gc.pruneExpire": "1.day", "receive.denyNonFastForwards": "true", "receive.denyDeletes": "false"}.items():
+            check(["--git-dir", str(hub), "config", name, value])
+    repo.git.remote("add", "origin", str(hub))
+    return "origin", str(hub), "this machine holds the only copy of the queue; `aq remote set URL` moves it to a forge"
+
+
+def _remote_has(paths: QueuePaths, config: QueueConfig) -> bool:
+    done = run(["ls-remote", "--exit-code", "--heads", "--", config.url, f"refs/heads/{config.branch}"], timeout=60)
+    if done.code not in (0, 2):
+        from aq.ledger.gitproc import unreachable
+
+        raise unreachable(config.url, done)
+    return done.code == 0
+
+
+def _check_out(repo: Repo, config: QueueConfig) -> None:
+    """Take the queue branch of the remote into a clone that does not have it."""
+    try:
+        repo.git.fetch("--quiet", "--no-tags", "--", config.url, f"+refs/heads/{config.branch}:refs/remotes/{config.remote}/{config.branch}")
+        if not repo.head.is_valid():
+            repo.git.checkout("--quiet", "-B", config.branch, f"refs/remotes/{config.remote}/{config.branch}")
+        else:
+            repo.git.merge("--quiet", "--ff-only", f"refs/remotes/{config.remote}/{config.branch}")
+    except GitCommandError as error:
+        raise AqError(f"the queue branch {config.branch} cannot be checked out: {str(error.stderr).strip()[:300]}", "commit or move what is in the way, then repeat") from None
+
+
+def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
+    cadence = "forge" if looks_like_forge(config.url) else "local" if is_local(config.url) else "lan"
+    paths = []
+    for name, content in queue_files(cadence).items():
+        path = clone / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8", newline="\n")
+        paths.append(name)
+    attributes = clone / ".gitattributes"
+    text = attributes.read_text("utf-8") if attributes.exists() else ""
+    if _ATTRIBUTES not in text:
+        attributes.write_text(text + _ATTRIBUTES, encoding="utf-8", newline="\n")
+    repo.git.add("--", ".gitattributes", *paths)
+    repo.git.commit("--quiet", "--no-verify", "--only", "-m", "init queue\n\nAq-Op: init\nAq-By: aq", "--", ".gitattributes", *paths)
+    done = run(["push", "--quiet", "--no-verify", "--", config.url, f"HEAD:refs/heads/{config.branch}"], cwd=clone, timeout=60)
+    if done.code:
+        raise AqError(f"the queue cannot be pushed to {config.url}: {last_words(done)}", "check that you may push to this branch, then repeat")
+    repo.git.update_ref(f"refs/remotes/{config.remote}/{config.branch}", "HEAD")
+
+
+def _probe_beats(paths: QueuePaths, config: QueueConfig) -> str:
+    """Whether the remote takes refs outside heads and tags; some forges do not (rule 5)."""
+    store = Store(paths)
+    store.ensure()
+    from aq.core.instants import instant
+    from aq.ledger.commits import Committer, Identity
+    from aq.ledger.objects import Objects
+
+    objects = Objects(store.git_dir)
+    oid = Committer(objects).raw_commit(Committer(objects).empty_tree(), (), "probe\n", Identity("aq", "aq@aq.invalid"), instant(0))
+    remote = Remote(config.url, config.branch, store.git_dir, "probe")
+    verdict = remote.push([PushSpec(oid, "refs/aq/probe")])["refs/aq/probe"].verdict
+    if verdict is Verdict.POLICY:
+        return "branches"
+    run(["--git-dir", str(store.git_dir), "push", "--quiet", "--", config.url, ":refs/aq/probe"], timeout=60)
+    return "refs"
+
+
+def _exclude_logs(paths: QueuePaths) -> None:
+    exclude = paths.common / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    text = exclude.read_text("utf-8") if exclude.exists() else ""
+    if "/logs/*/" not in text:
+        exclude.write_text(text + "/logs/*/\n", encoding="utf-8")
+
+
+def move_remote(paths: QueuePaths, config: QueueConfig, url: str) -> QueueConfig:
+    """Push the queue to another hub and use that one from now on. The old hub is left as it is."""
+    check_url(url)
+    moved = QueueConfig(url, config.branch, config.remote, config.beats)
+    store = Store(paths)
+    tip = store.seen_tip()
+    if not tip:
+        raise AqError("nothing was fetched from the present remote yet", "run `aq status` first")
+    verdict = Remote(url, config.branch, store.git_dir, "move").push([PushSpec(tip, f"refs/heads/{config.branch}")])[f"refs/heads/{config.branch}"]
+    if verdict.verdict not in (Verdict.OK, Verdict.UP_TO_DATE):
+        raise AqError(f"{url} did not take the queue: {verdict.words}", "the new remote's branch must be empty, or hold this same queue")
+    with Repo(paths.clone, expand_vars=False) as repo:
+        repo.git.remote("set-url", config.remote, url)
+    moved = QueueConfig(url, config.branch, config.remote, _probe_beats(paths, moved))
+    save_config(paths, moved)
+    return moved

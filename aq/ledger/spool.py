@@ -1,0 +1,67 @@
+"""Operations on disk until the queue has them: nothing that was not pushed is the only copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aq.core import operations
+from aq.core.errors import AqError
+from aq.core.operations import Operation
+from aq.core.values import plain, revive
+from aq.ledger.paths import private_dir
+from aq.ledger.store import write_atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """An entry: the operation, the file content it needs, the clone's file it came from, and the
+    remote's words if it was refused by policy."""
+
+    operation: Operation
+    content: str = ""
+    origin: str = ""
+    refused: str = ""
+
+
+class Spool:
+    """One folder of entries, oldest first by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, entry: Spooled) -> None:
+        """Write an entry down, through to the disk."""
+        private_dir(self.folder)
+        operation = entry.operation
+        data = {
+            "op": type(operation).__name__,
+            "fields": {**plain(operation), "at": operation.at},
+            "content": entry.content,
+            "origin": entry.origin,
+            "refused": entry.refused,
+        }
+        write_atomic(self._path(operation), json.dumps(data).encode(), sync=True)
+
+    def remove(self, operation: Operation) -> None:
+        """Forget an entry that is settled."""
+        self._path(operation).unlink(missing_ok=True)
+
+    def entries(self) -> Iterator[Spooled]:
+        """What is waiting. A damaged entry is moved aside, never dropped."""
+        if not self.folder.is_dir():
+            return
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                data = json.loads(path.read_text("utf-8"))
+                cls = getattr(operations, data["op"])
+                yield Spooled(revive(cls, data["fields"]), data["content"], data["origin"], data["refused"])
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, TypeError, AttributeError, AqError):
+                path.rename(path.with_suffix(".damaged"))
+
+    def _path(self, operation: Operation) -> Path:
+        return self.folder / f"{operation.at.replace(':', '')}-{operation.op_id}.json"

@@ -1,0 +1,133 @@
+"""The private store: made when missing, made anew when damaged, locked for ref updates."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aq.core.errors import AqError
+from aq.ledger.gitproc import check
+from aq.ledger.paths import QueuePaths, private_dir
+
+_CONFIG = {
+    "gc.auto": "0",
+    "gc.packRefs": "false",
+    "gc.pruneExpire": "2.weeks.ago",
+    "maintenance.auto": "false",
+    "core.logAllRefUpdates": "false",
+    "core.hooksPath": "/dev/null",
+    "fetch.writeCommitGraph": "false",
+    "core.protectNTFS": "true",
+    "core.protectHFS": "true",
+    "transfer.fsckObjects": "false",
+}
+_SYNC_EVERY = 10.0
+_SHA256_HEX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfig:
+    """What a clone's queue is: its remote, its branch, and where beats go."""
+
+    url: str
+    branch: str
+    remote: str = "origin"
+    beats: str = "refs"
+
+    @property
+    def beat_refs(self) -> str:
+        """The folder of the hosts' refs on the hub."""
+        return "refs/aq/hosts" if self.beats == "refs" else "refs/heads/aq-hosts"
+
+
+def write_atomic(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Replace a file so that a reader sees the old or the new content, never half."""
+    private_dir(path.parent)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with part.open("wb") as file:
+        file.write(content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def load_config(paths: QueuePaths) -> QueueConfig:
+    """The clone's queue. Raises AqError when there is none."""
+    try:
+        return QueueConfig(**json.loads(paths.config.read_text("utf-8")))
+    except FileNotFoundError:
+        raise AqError(f"{paths.clone} has no aq queue", "run `aq init` here, or cd to a clone that has one") from None
+    except (ValueError, TypeError):
+        raise AqError(f"{paths.config} is damaged", "run `aq init` again: it keeps the queue") from None
+
+
+def save_config(paths: QueuePaths, config: QueueConfig) -> None:
+    """Remember the clone's queue."""
+    write_atomic(paths.config, json.dumps(asdict(config), indent=1).encode() + b"\n", sync=True)
+
+
+class Store:
+    """The bare repository in the clone's git folder, and the last tip this clone has seen."""
+
+    def __init__(self, paths: QueuePaths) -> None:
+        self.paths = paths
+        self.git_dir = paths.store
+        self._synced = 0.0
+
+    def ensure(self, object_format: str = "sha1") -> None:
+        """Make the store when it is not there."""
+        if not (self.git_dir / "HEAD").exists():
+            shutil.rmtree(self.git_dir, ignore_errors=True)
+            private_dir(self.paths.home)
+            making = self.git_dir.with_name(f"store.{os.getpid()}.new")
+            shutil.rmtree(making, ignore_errors=True)
+            check(["init", "--quiet", "--bare", f"--object-format={object_format}", "--initial-branch=unused", str(making)])
+            for name, value in _CONFIG.items():
+                check(["--git-dir", str(making), "config", name, value])
+            with contextlib.suppress(OSError):
+                making.rename(self.git_dir)
+            shutil.rmtree(making, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Delete the store: it is a cache, and the next fetch fills it again (git.md, rule 10)."""
+        doomed = self.git_dir.with_name(f"store.{os.getpid()}.old")
+        with contextlib.suppress(OSError):
+            self.git_dir.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store's lock. Never around a network call."""
+        from filelock import FileLock  # slow to import, and reading commands never need it
+
+        private_dir(self.paths.home)
+        with FileLock(str(self.paths.lock), timeout=30):
+            yield
+
+    @property
+    def _tip_file(self) -> Path:
+        return self.paths.home / "tip"
+
+    def seen_tip(self) -> str:
+        """The last tip that any process of this clone accepted, or nothing."""
+        try:
+            oid = self._tip_file.read_text().strip()
+        except OSError:
+            return ""
+        return oid if len(oid) in (40, _SHA256_HEX) else ""
+
+    def save_tip(self, oid: str) -> None:
+        """Remember a tip. A power cut may lose the last seconds: an older tip is as good a witness."""
+        sync = time.monotonic() - self._synced > _SYNC_EVERY
+        if sync:
+            self._synced = time.monotonic()
+        write_atomic(self._tip_file, oid.encode() + b"\n", sync=sync)
+        write_atomic(self.git_dir / "refs" / "aq" / "tip", oid.encode() + b"\n")

@@ -1,0 +1,135 @@
+"""The person's clone as a view of the queue: moved forward only when nothing of theirs is touched
+(DESIGN section 4). Edits that came too late are kept aside, and named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aq.core.layout import JOB_SUFFIX, QUEUE
+from aq.core.lifecycle import Stage
+from aq.core.snapshot import Snapshot
+from aq.ledger.gitproc import Finished, last_words, run
+from aq.ledger.intake import Intake
+from aq.ledger.ledger import Ledger
+from aq.ledger.objects import MissingObjectError
+from aq.ledger.paths import private_dir
+
+_SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0", "-c", "submodule.recurse=false", "-c", "protocol.file.allow=always"]
+
+
+@dataclass
+class ViewReport:
+    """What a refresh did. `behind` says why the view is not at the tip."""
+
+    moved: bool = False
+    behind: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+class View:
+    """One clone's work tree on the queue branch."""
+
+    def __init__(self, ledger: Ledger, clone: Path, edited: Path, intake: Intake) -> None:
+        self.ledger, self.clone, self.edited, self.intake = ledger, clone, edited, intake
+
+    def _git(self, *args: str) -> Finished:
+        return run([*_SAFE, *args], cwd=self.clone)
+
+    def head(self) -> tuple[str, str]:
+        """The branch that is checked out and its commit; empty for none."""
+        branch = self._git("symbolic-ref", "--quiet", "--short", "HEAD").out.decode().strip()
+        commit = self._git("rev-parse", "--verify", "--quiet", "HEAD").out.decode().strip()
+        return branch, commit
+
+    def refresh(self) -> ViewReport:
+        """Bring the work tree to the tip when that is safe."""
+        report = ViewReport()
+        branch, head = self.head()
+        tip = self.ledger.tip
+        if branch != self.ledger.config.branch:
+            report.behind = f"the clone is on {branch or 'no branch'}, the queue is on {self.ledger.config.branch}"
+            return report
+        snapshot = self.ledger.snapshot()
+        self._tend(snapshot, report)
+        if head == tip:
+            return report
+        if not self._fast_forwards(head, tip):
+            report.behind = "the clone has commits that are not pushed: `git push`, or `git pull` first"
+            return report
+        brought = self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", str(self.ledger.store.git_dir), "refs/aq/tip")
+        moved = self._git("merge", "--ff-only", "--quiet", "--no-autostash", tip) if brought.code == 0 else brought
+        if moved.code:
+            report.behind = f"the view is behind: {last_words(moved)}"
+            return report
+        self._git("update-ref", f"refs/remotes/{self.ledger.config.remote}/{branch}", tip)
+        report.moved = True
+        return report
+
+    def _fast_forwards(self, head: str, tip: str) -> bool:
+        try:
+            return self.ledger.history.descends(tip, head)
+        except MissingObjectError:
+            return False
+
+    def unpushed(self) -> list[str]:
+        """Inbox files in local commits that the queue does not have."""
+        branch, head = self.head()
+        if branch != self.ledger.config.branch or not head or self._fast_forwards(head, self.ledger.tip):
+            return []
+        base = f"refs/remotes/{self.ledger.config.remote}/{branch}"
+        names = self._git("log", "--name-only", "--diff-filter=A", "--format=", f"{base}..HEAD", "--", f"{QUEUE}/inbox").out.decode()
+        return sorted({line for line in names.splitlines() if line.endswith(JOB_SUFFIX)})
+
+    def _tend(self, snapshot: Snapshot, report: ViewReport) -> None:
+        listed = self._git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", QUEUE)
+        if listed.code:
+            return
+        for entry in listed.out.decode("utf-8", "surrogateescape").split("\0"):
+            state, path = entry[:2], entry[3:]
+            if state == "??":
+                self._drop_if_taken(path, snapshot)
+            elif state == " M":
+                self._keep_late_edit(path, snapshot, report)
+            elif state == " D":
+                self._restore_deleted(path, snapshot, report)
+
+    def _drop_if_taken(self, path: str, snapshot: Snapshot) -> None:
+        """A dropped file that is in the queue by now is removed: the view shows the job instead."""
+        name = path.removeprefix(f"{QUEUE}/inbox/")
+        taken = self.intake.taken.get(name)
+        if not taken or "/" in name:
+            return
+        job = snapshot.find(taken["job"])
+        if job is None or taken["blob"] not in (job.blob, job.record.blob):
+            return
+        file = self.clone / path
+        try:
+            # Not if it was edited in this very moment.
+            if self.ledger.write_blob(file.read_bytes()) == taken["blob"]:
+                file.unlink()
+        except OSError:
+            return
+
+    def _keep_late_edit(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
+        job = self._job_of(path, snapshot)
+        if job is None or not path.endswith(JOB_SUFFIX):
+            return
+        found = snapshot.find(job)
+        if found is None or (found.stage is Stage.INBOX and found.record.epoch == 0):
+            return
+        content = (self.clone / path).read_bytes()
+        kept = private_dir(self.edited) / f"{job}.edited"
+        kept.write_bytes(content)
+        self._git("checkout", "--quiet", "HEAD", "--", path)
+        report.notes.append(f"the edit of {job} came too late (it is in {found.stage}); it is kept in {kept}: `aq requeue {job}` runs it again once it ended, `aq add {kept}` submits the new text")
+
+    def _restore_deleted(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
+        job = self._job_of(path, snapshot)
+        if self._git("checkout", "--quiet", "HEAD", "--", path).code == 0 and job and path.endswith(JOB_SUFFIX):
+            report.notes.append(f"{path} was deleted or moved in the clone, which does nothing to the queue; it is back. `aq cancel {job}` ends a job, `aq ship {job}` ships one")
+
+    @staticmethod
+    def _job_of(path: str, snapshot: Snapshot) -> str | None:
+        name = path.rsplit("/", 1)[-1].removesuffix(JOB_SUFFIX)
+        return name if snapshot.known(name) else None

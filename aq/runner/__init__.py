@@ -1,0 +1,1 @@
+"""What happens next: the loop that observes, decides in core, and acts."""

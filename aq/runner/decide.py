@@ -1,0 +1,187 @@
+"""The deciding step: asks core what this host should do, and turns it into operations."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from aq.core.eligible import host_blockers
+from aq.core.fleet import Beat, Lapse
+from aq.core.instants import latest_slot
+from aq.core.lease import Fence
+from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, VerifyClaim
+from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
+from aq.core.settle import Ending, settle, settle_verify
+from aq.core.work import Ended, Report
+
+if TYPE_CHECKING:
+    from aq.runner.runner import Held, Runner
+
+REFUSAL_SECONDS = 60.0
+_MAX_REFUSALS = 50
+
+
+def verdict_of(runner: Runner, held: Held, report: Report) -> list[Operation]:
+    """The operations that a report of the bench means."""
+    fence, at = held.fence, runner.now_op()
+    if isinstance(report, Ended):
+        held.outcome = report.outcome
+        if held.fenced or report.outcome.ending is Ending.FENCED:
+            return _fenced(runner, held)
+        return [settle(fence, report.outcome, at["at"], at["op_id"])]
+    if held.fenced:
+        return _fenced(runner, held)
+    if report.error:
+        return [Release(**at, fence=fence, reason=report.error)]  # type: ignore[arg-type]
+    return [settle_verify(fence, report.checks, at["at"], at["op_id"])]
+
+
+def _fenced(runner: Runner, held: Held) -> list[Operation]:
+    outcome = held.outcome
+    runner.drop(held.fence)
+    if outcome is None or not outcome.tip:
+        return []
+    return [Fenced(**runner.now_op(), fence=held.fence, branch=outcome.branch, tip=outcome.tip)]  # type: ignore[arg-type]
+
+
+def decide(runner: Runner) -> list[Operation]:
+    """Everything this host wants to do now that no report asked for."""
+    operations = _obey_stop(runner) + _own_leases(runner) + _reclaims(runner)
+    planned = _planned(runner)
+    operations += _spawns(runner)
+    runner.idle = not _could_run(runner, planned)
+    if not may_claim(runner):
+        return operations
+    return operations + [_claim(runner, assignment) for assignment in planned.of(runner.me.host)[: runner.slots_free()]]
+
+
+def may_claim(runner: Runner) -> bool:
+    """No confirmed beat, no claim (rule 5); nor while draining, stopping or suspended."""
+    if runner.draining or runner.stopping or runner.suspended or runner.confirmed_at is None:
+        return False
+    return runner.clock.boottime() - runner.confirmed_at < runner.settings.cadence.ttl * 2 / 3
+
+
+def _obey_stop(runner: Runner) -> list[Operation]:
+    pause = runner.ledger.snapshot().pause
+    if pause and pause.stop:
+        for fence, held in runner.held.items():
+            if not held.stopping:
+                held.stopping = True
+                runner.say(f"{fence.job}: stopped, the queue is paused with --stop")
+                runner.bench.stop(fence, "the queue was stopped")
+    return []
+
+
+def _busy(runner: Runner, job: str) -> bool:
+    return any(getattr(op, "job", "") == job or (getattr(op, "fence", None) and op.fence.job == job) for op in runner.pending.values())  # type: ignore[attr-defined]
+
+
+def _own_leases(runner: Runner) -> list[Operation]:
+    """A live lease of ours that nothing of ours serves: reclaimed when its run is known to be dead,
+    released when it was never started (rules 4 and 6)."""
+    operations: list[Operation] = []
+    known = runner.memory.nonces()
+    for job in runner.ledger.snapshot().leased():
+        lease = job.lease
+        if not lease or lease.host != runner.me.host or lease.fence in runner.held or _busy(runner, job.id) or job.problem:
+            continue
+        if lease.nonce in runner.orphans:
+            lapse = Lapse(lease.fence.key, lease.host, "own-orphan", 0.0, lease.ttl, 0.0)
+            operations.append(Reclaim(**runner.now_op(), job=job.id, lapse=lapse))  # type: ignore[arg-type]
+        elif lease.nonce in known:
+            operations.append(Release(**runner.now_op(), fence=lease.fence, reason="claimed, but never started"))  # type: ignore[arg-type]
+    return operations
+
+
+def _reclaims(runner: Runner) -> list[Operation]:
+    if runner.stopping or runner.suspended:
+        return []
+    snapshot, clock = runner.ledger.snapshot(), runner.clock.boottime()
+    lapses = runner.watch.lapses(snapshot, clock, runner.settings.cadence.grace)
+    mine = {fence.key for fence in runner.held}
+    operations: list[Operation] = []
+    for job, lapse in lapses.items():
+        if lapse.lease not in mine and not _busy(runner, job):
+            runner.say(f"{job}: {lapse.host} was silent for {lapse.silent:.0f}s, taking it back")
+            operations.append(Reclaim(**runner.now_op(), job=job, lapse=lapse))  # type: ignore[arg-type]
+    return operations
+
+
+def _live(runner: Runner) -> dict[str, Beat]:
+    cadence = runner.settings.cadence
+    hosts = runner.watch.live(runner.ledger.beats, runner.clock.boottime(), cadence.grace)
+    hosts[runner.me.host] = runner.compose_beat()
+    return hosts
+
+
+def _planned(runner: Runner) -> Plan:
+    """The fleet's plan, without the jobs that this host finds it must refuse."""
+    now, clock, me = runner.clock.now(), runner.clock.boottime(), runner.me.host
+    runner.refuses = {job: entry for job, entry in runner.refuses.items() if clock - entry[1] < REFUSAL_SECONDS}
+    snapshot = runner.ledger.snapshot()
+    while True:
+        planned = plan(snapshot, _live(runner), now, runner.plan_memory)
+        refused = {}
+        for assignment in planned.of(me):
+            job = snapshot.find(assignment.job)
+            why = runner.bench.why_not(job.manifest) if job else ""
+            if why:
+                refused[assignment.job] = (why, clock)
+        if not refused or len(runner.refuses) > _MAX_REFUSALS:
+            break
+        runner.refuses |= refused
+    runner.plan_memory = remember(runner.plan_memory, planned, clock, runner.settings.cadence.patience, me)
+    return planned
+
+
+def _could_run(runner: Runner, planned: Plan) -> bool:
+    """Whether any assignment of the plan is one that this host could take in another round."""
+    snapshot = runner.ledger.snapshot()
+    for assignment in planned.assignments:
+        job = snapshot.find(assignment.job)
+        if job and assignment.job not in runner.refuses and (assignment.verify or not host_blockers(job.manifest, runner.me.offers, runner.me.engines)):
+            return True
+    return any(why == "waits for a free slot" for why in planned.waiting.values()) and bool(runner.held)
+
+
+def _spawns(runner: Runner) -> list[Operation]:
+    """Schedules that are due, each submitted by the live host that it falls to."""
+    snapshot, now = runner.ledger.snapshot(), runner.clock.now()
+    if snapshot.pause or snapshot.settings_error:
+        return []
+    operations: list[Operation] = []
+    for job in snapshot.jobs():
+        if job.manifest.every is None or job.problem or job.record.pause or _busy(runner, job.id):
+            continue
+        hosts = _live(runner)
+        chosen = max(hosts, key=lambda name, job=job: rendezvous(name, job.id))  # type: ignore[misc]
+        spawn = Spawn(**runner.now_op(), schedule=job.id)  # type: ignore[arg-type]
+        due = latest_slot(now, int(job.manifest.every)) >= job.queued
+        if chosen == runner.me.host and due and not hasattr(spawn.decide(snapshot), "done"):
+            operations.append(spawn)
+    return operations
+
+
+def _claim(runner: Runner, assignment: Assignment) -> Operation:
+    nonce = secrets.token_hex(8)
+    runner.memory.add_nonce(nonce)
+    me = runner.me
+    make = VerifyClaim if assignment.verify else Claim
+    return make(
+        **runner.now_op(),  # type: ignore[arg-type]
+        job=assignment.job,
+        host=me.host,
+        boot=me.boot,
+        nonce=nonce,
+        engine=assignment.engine,
+        ttl=runner.settings.cadence.ttl,
+        slots=me.slots,
+        offers=me.offers,
+        engines=me.engines,
+    )
+
+
+def fence_of(operation: Claim | VerifyClaim, epoch: int) -> Fence:
+    """The fence that a landed claim gives."""
+    return Fence(operation.job, operation.host, epoch, operation.nonce)

@@ -1,0 +1,362 @@
+"""The loop that every host runs. One tick is a fixed line of named steps; what to do in each is
+decided in core, and everything that touches the world goes through a port."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from aq.core.errors import FrozenError, TryLaterError
+from aq.core.fleet import Beat
+from aq.core.job import Job
+from aq.core.lease import Fence
+from aq.core.lifecycle import Stage
+from aq.core.operations import Claim, Land, Operation, Unverified, VerifyClaim
+from aq.core.results import Landed, Result, Waiting
+from aq.core.settings import Settings
+from aq.core.settle import Outcome
+from aq.runner.act import apply_result
+from aq.runner.decide import decide, verdict_of
+from aq.runner.guard import guard
+from aq.runner.ports import BeatPort, BenchPort, ClockPort, ClonePort, LedgerPort, MemoryPort, SpoolPort
+from aq.runner.watch import Watch
+
+SLEEP_JUMP = 30.0
+BEAT_RETRY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """This host, as it tells the fleet."""
+
+    host: str
+    boot: str
+    incarnation: str
+    slots: int
+    offers: frozenset[str]
+    engines: dict[str, str]
+    version: str
+
+
+@dataclass
+class Held:
+    """A lease that this process serves, and how far its run is."""
+
+    fence: Fence
+    job: Job
+    landed: bool = False
+    fenced: bool = False
+    stopping: bool = False
+    outcome: Outcome | None = None
+
+
+@dataclass
+class Runner:
+    """One host's loop and what it knows. `say` tells a person what happened, one line each."""
+
+    me: Me
+    ledger: LedgerPort
+    bench: BenchPort
+    clock: ClockPort
+    beat: BeatPort
+    spool: SpoolPort
+    memory: MemoryPort
+    clone: ClonePort
+    say: Callable[[str], None]
+    held: dict[Fence, Held] = field(default_factory=dict)
+    pending: dict[str, Operation] = field(default_factory=dict)
+    draining: bool = False
+    stopping: bool = False
+    frozen: str = ""
+    offline: str = ""
+
+    def __post_init__(self) -> None:
+        from aq.core.plan import Memory
+
+        self.watch = Watch(self.memory.load_evidence())
+        self.plan_memory = Memory()
+        self.refuses: dict[str, tuple[str, float]] = {}
+        self.seq = 0
+        self.confirmed_at: float | None = None
+        self.suspended = self.idle = self.named = False
+        self.orphans: frozenset[str] = frozenset()
+        self._fetch_due = self._beat_due = self._view_due = self._push_due = 0.0
+        self._beat_delay = BEAT_RETRY
+        self._last_tick = self.clock.boottime()
+        self._known_tip = ""
+        self.ledger.on_fetch = self._fetched
+        self.beat.compose = self.compose_beat
+
+    @property
+    def settings(self) -> Settings:
+        """The fleet's settings at the known tip."""
+        return self.ledger.snapshot().settings if self.ledger.tip else Settings()
+
+    def now_op(self) -> dict[str, str]:
+        """The fields that every operation of this host has."""
+        return {"at": self.clock.now(), "by": self.me.host, "op_id": secrets.token_hex(8)}
+
+    # --- starting -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look at the remote, make sure that the name is ours, and finish what an earlier process of
+        this host left behind. Raises HostNameInUseError, FrozenError or TryLaterError."""
+        self.orphans = frozenset(self.memory.orphans())
+        self.ledger.fetch()
+        self._take_name()
+        for operation in self.spool.waiting():
+            self.pending[operation.op_id] = operation
+
+    def _take_name(self) -> None:
+        """Our name is free, ours from before, or silent for TTL + grace; else it is in use (rule 5)."""
+        oid, beat = self.ledger.beats.get(self.me.host, ("", None))
+        if oid and beat and not self.beat.owns(oid):
+            needed = beat.ttl + self.settings.cadence.grace
+            since = self.clock.boottime()
+            self.say(f"another machine used the name {self.me.host}: watching it for {needed:.0f}s")
+            while self.clock.boottime() - since <= needed:
+                self.bench.take_reports(self.settings.cadence.poll)
+                if self.stopping:
+                    return
+                self.ledger.fetch()
+                if self.ledger.beats.get(self.me.host, ("", None))[0] != oid:
+                    break
+            else:
+                self.beat.adopt(oid)
+        self.named = True
+        self.beat.look(self.ledger.beats.get(self.me.host, ("", None))[0])
+
+    def compose_beat(self) -> Beat:
+        """What this host publishes now."""
+        claims = [op for op in self.pending.values() if isinstance(op, (Claim, VerifyClaim))]
+        leases = [fence.key for fence, held in self.held.items() if not held.fenced]
+        for claim in claims:
+            job = self.ledger.snapshot().find(claim.job) if self.ledger.tip else None
+            leases.append(f"{claim.job}:{(job.record.epoch if job else 0) + 1}:{claim.nonce}")
+        self.seq += 1
+        finished = self.stopping and not self.held
+        return Beat(
+            host=self.me.host,
+            incarnation=self.me.incarnation,
+            seq=self.seq,
+            at=self.clock.now(),
+            ttl=self.settings.cadence.ttl,
+            slots=self.me.slots,
+            offers=self.me.offers,
+            engines=self.me.engines,
+            leases=tuple(sorted(leases)),
+            draining=self.draining or self.stopping,
+            stopped=finished,
+            refuses={job: why for job, (why, _) in self.refuses.items()},
+            version=self.me.version,
+        )
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    def tick(self, wait: float | None = None) -> None:
+        """One round: collect, look, guard, take in, decide, act, show. Raises HostNameInUseError, or
+        FrozenError once nothing runs any more."""
+        self._collect(self._wait_time() if wait is None else wait)
+        try:
+            self._look()
+            guard(self)
+            if not self.frozen:
+                self._take_in()
+                self._decide()
+                self._act()
+                self._show()
+            self.offline = ""
+        except TryLaterError as error:
+            self._went_offline(error)
+            guard(self)
+        except FrozenError as error:
+            self._freeze(error)
+
+    def _wait_time(self) -> float:
+        now = self.clock.boottime()
+        return max(0.02, min(self._fetch_due, self._beat_due) - now) if not self.pending else 0.02
+
+    def _collect(self, timeout: float) -> None:
+        """What the bench has to report becomes operations, on disk before they are pushed."""
+        for report in self.bench.take_reports(timeout):
+            held = self.held.get(report.fence)
+            if held is None:
+                self.bench.finish(report.fence)
+                continue
+            for operation in verdict_of(self, held, report):
+                self.submit(operation)
+
+    def submit(self, operation: Operation) -> None:
+        """Queue an operation for the next push; results survive a crash from here on."""
+        if not isinstance(operation, (Claim, VerifyClaim)):
+            self.spool.save(operation)
+        self.pending[operation.op_id] = operation
+
+    def _look(self) -> None:
+        """Fetch when it is time, or when the clock jumped: the machine slept."""
+        now = self.clock.boottime()
+        slept = now - self._last_tick > max(SLEEP_JUMP, 4 * self.settings.cadence.poll)
+        self._last_tick = now
+        if now >= self._fetch_due or slept:
+            self._fetch_due = now + self.settings.cadence.poll * random.uniform(0.75, 1.25)
+            self.ledger.fetch()
+            if self.frozen:
+                self.say("the rewind was accepted: going on")
+                self.frozen = ""
+
+    def _fetched(self) -> None:
+        """Every successful fetch is evidence, whoever asked for it."""
+        snapshot, clock = self.ledger.snapshot(), self.clock.boottime()
+        self.watch.fetched(snapshot, self.ledger.beats, clock)
+        self.memory.save_evidence(self.watch.kept())
+        if self.named:
+            self.beat.look(self.ledger.beats.get(self.me.host, ("", None))[0])
+        for fence, held in self.held.items():
+            job = snapshot.find(fence.job)
+            busy = any(getattr(op, "fence", None) == fence for op in self.pending.values())
+            if not busy and not held.fenced and (job is None or not job.held_by(fence)):
+                held.fenced = True
+                self.say(f"{fence.job}: lease lost, stopping its engine")
+                self.bench.stop(fence, "fenced")
+
+    def _take_in(self) -> None:
+        for line in self.clone.take_in():
+            self.say(line)
+        for operation in self.clone.submissions():
+            self.pending[operation.op_id] = operation
+
+    def _decide(self) -> None:
+        for operation in decide(self):
+            self.submit(operation)
+
+    def _act(self) -> None:
+        """Push everything that is pending as one group, with the beat riding along."""
+        now = self.clock.boottime()
+        beat_due = now >= self._beat_due
+        if not (self.pending and now >= self._push_due) and not beat_due:
+            return
+        self._push_due = now + self.settings.cadence.push_interval
+        operations = list(self.pending.values())
+        landings = {op.op_id: op for op in operations if isinstance(op, Land)}
+        stacked = [extra for op in operations for extra in (op, *self._after(op, landings))]
+        for extra in stacked:
+            self.pending.setdefault(extra.op_id, extra)
+        try:
+            results = self.ledger.perform(stacked, self.beat)
+        finally:
+            self._beat_sent()
+        for result in results:
+            self._settle(result)
+
+    def _after(self, operation: Operation, landings: dict[str, Land]) -> list[Operation]:
+        """A landing without checks gets its verdict in the same push."""
+        held = self.held.get(operation.fence) if isinstance(operation, Land) else None
+        if operation.op_id not in landings or held is None or held.job.manifest.verify:
+            return []
+        waiting = any(isinstance(op, Unverified) and op.fence == held.fence for op in self.pending.values())
+        return [] if waiting else [Unverified(**self.now_op(), fence=held.fence)]  # type: ignore[arg-type]
+
+    def _settle(self, result: Result) -> None:
+        operation = result.operation
+        if isinstance(result, Waiting) and not result.policy:
+            self.offline = result.why
+            return
+        self.pending.pop(operation.op_id, None)
+        line = self.clone.submitted(result)
+        if line:
+            self.say(line)
+        if not isinstance(result, Waiting):
+            self.spool.remove(operation)
+        else:
+            self.say(f"set aside: {result.why}")
+        apply_result(self, result)
+
+    def beat_now(self) -> None:
+        """Ask for a beat with the next push."""
+        self._beat_due = 0.0
+
+    def _beat_sent(self) -> None:
+        now, cadence = self.clock.boottime(), self.settings.cadence
+        if self.beat.confirmed:
+            self.confirmed_at, self._beat_delay = now, BEAT_RETRY
+            self._beat_due = now + cadence.beat * random.uniform(0.75, 1.25)
+        else:
+            self._beat_due = now + min(self._beat_delay, cadence.beat / 4)
+            self._beat_delay = min(self._beat_delay * 2, max(BEAT_RETRY, cadence.beat / 4))
+
+    def _show(self) -> None:
+        """Bring the person's clone to the tip, not more often than it is worth."""
+        now = self.clock.boottime()
+        if self.ledger.tip != self._known_tip and now >= self._view_due:
+            for line in self.clone.refresh():
+                self.say(line)
+            self._known_tip = self.ledger.tip
+            self._view_due = self.clock.boottime() + max(1.0, 10 * (self.clock.boottime() - now))
+
+    def _went_offline(self, error: TryLaterError) -> None:
+        if not self.offline:
+            self.say(f"{error.what}; running work goes on")
+        self.offline = error.what
+        self._beat_sent()
+
+    def _freeze(self, error: FrozenError) -> None:
+        if not self.frozen:
+            self.say(f"FROZEN: {error}")
+        self.frozen = error.what
+        self._beat_due = self.clock.boottime() + self.settings.cadence.beat
+        if not self.held:
+            raise error
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """First call: finish what runs and keep beating. Second: stop the engines, keep their partial
+        work, release the leases."""
+        if self.stopping:
+            for fence, held in self.held.items():
+                held.stopping = True
+                self.bench.stop(fence, "stopped by the operator")
+        self.stopping = True
+        self.bench.wake()
+
+    @property
+    def done(self) -> bool:
+        """Whether a stopped runner has nothing left to do."""
+        return self.stopping and not self.held and not any(op for op in self.pending.values() if not isinstance(op, (Claim, VerifyClaim)))
+
+    def farewell(self) -> None:
+        """A last beat that says so: peers need not wait for silence."""
+        self._beat_due = 0.0
+        self.pending = {op_id: op for op_id, op in self.pending.items() if not isinstance(op, (Claim, VerifyClaim))}
+        try:
+            self.ledger.perform([], self.beat)
+        except (TryLaterError, FrozenError):
+            return
+
+    def runnable(self) -> bool:
+        """Whether something is left that this host could do now: `--until-idle` goes on while so."""
+        return bool(self.held or self.pending) or not self.idle
+
+    def slots_free(self) -> int:
+        """Slots that neither a lease nor a pending claim takes."""
+        claims = sum(isinstance(op, (Claim, VerifyClaim)) for op in self.pending.values())
+        return max(0, self.me.slots - len(self.held) - claims)
+
+    def stage_jobs(self, *stages: Stage) -> list[Job]:
+        """Jobs at the known tip."""
+        return list(self.ledger.snapshot().jobs(*stages))
+
+    def hold(self, held: Held) -> None:
+        """Serve a lease from now on."""
+        self.held[held.fence] = held
+
+    def drop(self, fence: Fence) -> None:
+        """A lease is settled."""
+        self.held.pop(fence, None)
+        self.bench.finish(fence)
+
+    def landed(self, result: Landed) -> Job:
+        """The job that a landed operation left."""
+        return replace(result.change.jobs[0].after)

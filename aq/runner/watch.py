@@ -1,0 +1,57 @@
+"""Watching other hosts by our own clock: who is alive, and whose lease lapsed (rule 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aq.core.fleet import Beat, Evidence, Lapse, braked, lapsed, observe
+from aq.core.snapshot import Snapshot
+
+ABSENT = "absent"
+_Kept = tuple[str, float, int]
+
+
+class Watch:
+    """Evidence about leases and hosts, from successful fetches only."""
+
+    def __init__(self, kept: Mapping[str, _Kept]) -> None:
+        self.leases: dict[str, Evidence] = {key: Evidence(*value) for key, value in kept.items()}
+        self.hosts: dict[str, Evidence] = {}
+
+    def fetched(self, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], clock: float) -> None:
+        """Take in one successful fetch: a lease shows life only through a beat that lists it."""
+        self.hosts = {host: observe(self.hosts.get(host), oid, clock) for host, (oid, _) in beats.items()}
+        fresh: dict[str, Evidence] = {}
+        for job in snapshot.leased():
+            assert job.lease
+            key = job.lease.fence.key
+            oid, beat = beats.get(job.lease.host, (ABSENT, None))
+            token = oid if beat and key in beat.leases else ABSENT
+            fresh[key] = observe(self.leases.get(key), token, clock)
+        self.leases = fresh
+
+    def kept(self) -> dict[str, _Kept]:
+        """The evidence in a form that can be written down."""
+        return {key: (e.token, e.since, e.fetches) for key, e in self.leases.items()}
+
+    def live(self, beats: Mapping[str, tuple[str, Beat]], clock: float, grace: float) -> dict[str, Beat]:
+        """The hosts whose beat changed within its own TTL + grace, as far as we could see."""
+        alive = {}
+        for host, (_, beat) in beats.items():
+            evidence = self.hosts.get(host)
+            if evidence and not beat.stopped and clock - evidence.since <= beat.ttl + grace:
+                alive[host] = beat
+        return alive
+
+    def lapses(self, snapshot: Snapshot, clock: float, grace: float) -> dict[str, Lapse]:
+        """The leases of others that may be reclaimed now, by job."""
+        found: dict[str, Lapse] = {}
+        holders = set()
+        for job in snapshot.leased():
+            lease = job.lease
+            assert lease
+            holders.add(lease.host)
+            evidence = self.leases.get(lease.fence.key)
+            if evidence and lapsed(evidence, clock, lease.ttl, grace) and not job.problem:
+                found[job.id] = Lapse(lease.fence.key, lease.host, evidence.token, clock - evidence.since, lease.ttl, grace)
+        return braked(found, frozenset(holders))

@@ -1,0 +1,1 @@
+"""What a person sees. May import everything below."""

@@ -1,0 +1,122 @@
+"""The board as values: what `aq status` prints, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aq.core.fleet import Beat
+from aq.core.instants import Instant, unix
+from aq.core.job import Job
+from aq.core.lifecycle import Stage
+from aq.core.plan import plan
+from aq.core.snapshot import OPEN_STAGES, Snapshot
+from aq.core.units import duration_text
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job on the board. `age` is in seconds, None when unknown."""
+
+    job: str
+    stage: str
+    title: str
+    priority: str
+    profile: str
+    engine: str
+    host: str
+    age: int | None
+    attempt: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything the board shows. `counts` has every stage, also those that are not listed."""
+
+    tip: str
+    counts: Mapping[str, int]
+    rows: tuple[Row, ...]
+    alerts: tuple[str, ...]
+    hosts: int
+    slots_used: int
+    slots: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The board as plain data."""
+        return {**asdict(self), "rows": [asdict(row) for row in self.rows], "alerts": list(self.alerts)}
+
+
+def listed_live(beats: Mapping[str, tuple[str, Beat]], now: Instant, grace: float) -> dict[str, Beat]:
+    """The hosts that seem alive by the time they wrote: good enough to show, never to decide."""
+    return {host: beat for host, (_, beat) in beats.items() if not beat.stopped and unix(now) - unix(beat.at) <= beat.ttl + grace}
+
+
+def make_board(snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], now: Instant, *, limit: int | None, stages: tuple[Stage, ...] = OPEN_STAGES, pending: tuple[str, ...] = ()) -> Board:
+    """The board of a snapshot. `limit` is how many jobs of each stage to list, None for all."""
+    live = listed_live(beats, now, snapshot.settings.cadence.grace)
+    waiting = plan(snapshot, live, now).waiting if Stage.INBOX in stages else {}
+    rows: list[Row] = []
+    for stage in stages:
+        jobs = sorted(snapshot.jobs(stage), key=lambda job: job.order if stage is Stage.INBOX else (0, job.record.since or "", job.id))
+        rows += [_row(job, waiting.get(job.id, ""), now) for job in jobs[:limit]]
+    counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
+    counts[str(Stage.SHIPPED)] = len(snapshot.archive)
+    used = sum(1 for _ in snapshot.leased())
+    return Board(snapshot.tip, counts, tuple(rows), _alerts(snapshot, pending), len(live), used, sum(beat.slots for beat in live.values()))
+
+
+def _row(job: Job, waits: str, now: Instant) -> Row:
+    run, record = job.record.last_run, job.record
+    since = record.queued if job.stage is Stage.INBOX else record.since
+    return Row(
+        job=job.id,
+        stage=str(job.stage),
+        title=job.title,
+        priority=str(job.manifest.priority),
+        profile=job.manifest.profile,
+        engine=(job.lease.engine if job.lease else "") or job.manifest.engine or (run.engine if run else "") or job.manifest.engine_class,
+        host=job.lease.host if job.lease else (run.host if run and job.stage is not Stage.INBOX else ""),
+        age=max(0, unix(now) - unix(since)) if since else None,
+        attempt=record.attempts,
+        note=note_of(job, waits),
+    )
+
+
+def note_of(job: Job, waits: str) -> str:
+    """Why the job is where it is, in a few words."""
+    record = job.record
+    if job.problem:
+        return f"INVALID {job.problem}"
+    if job.stage is Stage.INBOX:
+        return waits or "ready"
+    if job.stage is Stage.BUILDING:
+        return f"attempt {record.attempts}"
+    if record.hold:
+        return f"on hold: {record.hold.text}"
+    if job.stage is Stage.REVIEW:
+        if job.lease:
+            return "verifying"
+        return "to be verified" if job.to_be_verified else f"waits for `aq promote {job.id}`"
+    if job.stage is Stage.TESTING:
+        return f"waits for `aq ship {job.id}`"
+    run = record.last_run
+    last = f"{run.outcome}: {run.reason}" if run and run.reason else (run.outcome if run else "")
+    said = record.feedback[-1].text if record.feedback else ""
+    return said or last
+
+
+def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:
+    alerts = []
+    if snapshot.pause:
+        alerts.append(f"PAUSED by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'} (`aq resume` lifts it)")
+    if snapshot.settings_error:
+        alerts.append(f"PAUSED, the settings are invalid: {snapshot.settings_error}")
+    alerts += [f"{problem.path}: {problem.what}" for problem in snapshot.problems]
+    return (*alerts, *pending)
+
+
+def age_text(age: int | None) -> str:
+    """An age for people."""
+    return "?" if age is None else duration_text(age)

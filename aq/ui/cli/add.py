@@ -1,0 +1,99 @@
+"""`aq add`: submit files or text at once."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from aq.core.errors import AqError, UsageError
+from aq.core.results import Landed, Refused, Waiting
+from aq.ui.cli.common import asked, here
+from aq.ui.out import clean, say, say_json, style, tell
+from aq.wiring import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One thing to submit."""
+
+    stem: str
+    name: str
+    content: bytes
+
+
+def add(
+    what: list[str] = typer.Argument(None, help="Job files, `-` for standard input, or the prompt itself."),
+    engine: str = typer.Option("", "--engine", help="The engine, for a prompt given as text."),
+    profile: str = typer.Option("", "--profile", help="The profile, for a prompt given as text."),
+    verify: str = typer.Option("", "--verify", help="The verify command, for a prompt given as text."),
+    priority: str = typer.Option("", "--priority", help="critical, high, medium or low, for a prompt given as text."),
+    name: str = typer.Option("", "--name", help="The job's id is made from this name."),
+    allow_secret: bool = typer.Option(False, "--allow-secret", help="Submit a file although it seems to hold a secret."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> int:
+    """Submit each file; nothing is lost when the remote is away."""
+    if not what:
+        raise UsageError("nothing to add", "name a file, or give the prompt as text")
+    keys = {"engine": engine, "profile": profile, "verify": verify, "priority": priority}
+    sources = [_read(item, keys, name) for item in what]
+    with here(intake=False) as queue:
+        return _submit(queue, sources, allow_secret=allow_secret, as_json=as_json)
+
+
+def _read(item: str, keys: dict[str, str], name: str) -> _Source:
+    path = Path(item)
+    if item == "-":
+        return _Source(name or "job", "standard input", sys.stdin.buffer.read())
+    if item.endswith((".md", ".markdown", ".edited")) or (len(item) < 200 and path.is_file()):
+        from aq.ledger.intake import read_plain_file
+
+        try:
+            return _Source(name or path.name.rsplit(".", 1)[0], item, read_plain_file(path))
+        except OSError as error:
+            raise AqError(f"{item}: {error.strerror}", "name a file that exists") from None
+    front = "".join(f"{key}: {_quoted(value)}\n" for key, value in keys.items() if value)
+    text = f"---\n{front}---\n{item}\n" if front else f"{item}\n"
+    return _Source(name or " ".join(item.split()[:5]), "the given text", text.encode())
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json: bool) -> int:
+    from aq.core.ids import slug
+    from aq.core.operations import Add
+    from aq.ledger.intake import checked, job_id_for
+    from aq.ledger.spool import Spooled
+
+    # Every file is checked before the first one is submitted.
+    checked_sources = [(source, checked(source.content, source.name, allow_secret=allow_secret)) for source in sources]
+    operations = []
+    for source, manifest in checked_sources:
+        blob = queue.ledger.write_blob(source.content)
+        job = job_id_for(slug(source.stem), manifest, fresh=True)
+        operation = Add(**asked(queue.who.name), job=job, blob=blob, manifest=manifest)
+        queue.clone.spool.put(Spooled(operation, source.content.decode()))
+        operations.append(operation)
+    code, added = 0, []
+    for result in queue.ledger.perform(operations):
+        queue.clone.submitted(result)
+        job = getattr(result.operation, "job", "")
+        match result:
+            case Landed():
+                added.append({"job": job, "commit": result.commit})
+                if not as_json:
+                    say(f"{style('added', 'green')} {clean(job)}")
+            case Refused(refusal=refusal):
+                say(clean(str(refusal))) if refusal.done else tell(f"aq: {refusal}")
+                code = code if refusal.done else 1
+            case Waiting(why=why):
+                tell(f"aq: {job} is kept here and not in the queue yet: {why}")
+                tell("    `aq run` or the next aq command submits it")
+                code = 75
+    if as_json:
+        say_json({"added": added})
+    return code

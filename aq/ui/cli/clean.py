@@ -1,0 +1,82 @@
+"""`aq clean`."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import typer
+
+from aq.core.errors import AqError
+from aq.core.instants import instant, unix
+from aq.core.units import duration_text, parse_duration
+from aq.ui.cli.common import here
+from aq.ui.out import say
+from aq.wiring import Queue
+
+
+def clean(
+    older: str = typer.Option("14d", "--older", help="How old a thing must be."),
+    dry_run: bool = typer.Option(False, "--dry-run", "-n", help="Only say what would go."),
+) -> None:
+    """Remove run folders and logs of ended jobs, and the refs of hosts that are gone."""
+    limit = parse_duration(older)
+    with here(fetch=True) as queue:
+        doomed = _old_logs(queue, limit) + _old_runs(queue, limit)
+        for path in doomed:
+            if not dry_run:
+                shutil.rmtree(path, ignore_errors=True)
+        gone = _old_hosts(queue, limit)
+        if gone and not dry_run:
+            _remove_hosts(queue, gone)
+        if not dry_run:
+            _collect_garbage(queue)
+    verb = "would remove" if dry_run else "removed"
+    say(f"{verb} {len(doomed)} run folders and logs, {len(gone)} host refs older than {duration_text(limit)}")
+
+
+def _ended(queue: Queue, job: str) -> bool:
+    found = queue.ledger.snapshot().find(job)
+    return found is None or found.lease is None
+
+
+def _old(path: Path, limit: float) -> bool:
+    return time.time() - path.stat().st_mtime > limit
+
+
+def _old_logs(queue: Queue, limit: float) -> list[Path]:
+    root = queue.paths.clone / "logs"
+    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return [path for path in folders if _old(path, limit) and _ended(queue, path.name)]
+
+
+def _old_runs(queue: Queue, limit: float) -> list[Path]:
+    from aq.ledger.paths import host_state
+
+    root = host_state(queue.config.url, queue.config.branch, "x").parent
+    return [path for path in root.glob("*/runs/*/*") if path.is_dir() and _old(path, limit) and _ended(queue, path.parent.name) and not (path / "run.json").exists()]
+
+
+def _old_hosts(queue: Queue, limit: float) -> list[str]:
+    now = unix(instant(time.time()))
+    held = {job.lease.host for job in queue.ledger.snapshot().leased() if job.lease}
+    return [host for host, (_, beat) in queue.ledger.beats.items() if host not in held and now - unix(beat.at) > limit]
+
+
+def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
+    from aq.ledger.gitproc import run, unreachable
+
+    refs = [f"{queue.config.beat_refs}/{host}" for host in hosts]
+    # Only if nobody wrote the beat meanwhile.
+    leases = [f"--force-with-lease={ref}:{queue.ledger.beats[host][0]}" for ref, host in zip(refs, hosts, strict=True)]
+    done = run(["--git-dir", str(queue.paths.store), "push", "--quiet", *leases, "--", queue.config.url, *(f":{ref}" for ref in refs)], timeout=60)
+    if done.code:
+        raise AqError(str(unreachable(queue.config.url, done).what), "repeat when the remote answers")
+
+
+def _collect_garbage(queue: Queue) -> None:
+    from aq.ledger.gitproc import run
+
+    with queue.ledger.store.locked():
+        run(["--git-dir", str(queue.paths.store), "gc", "--quiet", "--auto"], timeout=600)

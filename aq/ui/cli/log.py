@@ -1,0 +1,34 @@
+"""`aq log`: the timeline, rebuilt from commits."""
+
+from __future__ import annotations
+
+import typer
+
+from aq.core.errors import AqError
+from aq.core.event import subject
+from aq.core.instants import instant
+from aq.ui.cli.common import complete_jobs, here
+from aq.ui.out import clean, say, say_json, style
+
+
+def log(
+    job: str = typer.Argument("", help="The job's id; without it, the whole queue.", autocompletion=complete_jobs),
+    limit: int = typer.Option(0, "--limit", "-n", min=0, help="At most so many, the newest."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show what happened, oldest first."""
+    with here(fetch=True) as queue:
+        found = queue.ledger.history.events(queue.ledger.tip, job, limit or (0 if job else 50))
+    if job and not found:
+        raise AqError(f"no commit names {job}", "`aq status --all` lists the jobs")
+    entries = []
+    for oid, info, event in reversed(found):
+        words = subject(event) if event else f"by hand: {info.message.splitlines()[0] if info.message else ''}"
+        details = dict(event.extra) if event else {}
+        entries.append({"commit": oid, "at": instant(info.time), "what": words, "op": event.op if event else "", "by": event.by if event else "", "from": event.source if event else None, "to": event.target if event else None, "details": details})
+    if as_json:
+        say_json({"job": job, "events": entries})
+        return
+    for entry in entries:
+        move = f"{entry['from'] or 'new'} -> {entry['to']}" if entry["to"] and entry["from"] != entry["to"] else ""
+        say(f"{entry['at']}  {style(str(entry['commit'])[:10], 'yellow')}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip())

@@ -1,0 +1,53 @@
+"""`aq logs`: a run's output on this machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import typer
+
+from aq.core.errors import AqError
+from aq.ui.cli.common import complete_jobs, here
+from aq.ui.out import clean
+
+
+def logs(
+    job: str = typer.Argument(..., help="The job's id.", autocompletion=complete_jobs),
+    epoch: int = typer.Option(0, "--epoch", min=0, help="The run; default: the newest here."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Go on as it grows."),
+) -> None:
+    """Print a run's log."""
+    with here(intake=False) as queue:
+        found = queue.ledger.snapshot().find(job)
+        if found is None:
+            raise AqError(f"there is no job {job}", "`aq status --all` lists the jobs")
+        folder = queue.paths.clone / "logs" / found.id
+    path = _path(folder, epoch)
+    if path is None:
+        run = found.record.last_run
+        where = f"it ran on {run.host}: look there" if run else "it never ran"
+        raise AqError(f"there is no log of {job} on this machine", where)
+    _print(path, follow=follow)
+
+
+def _path(folder: Path, epoch: int) -> Path | None:
+    if epoch:
+        path = folder / f"{epoch}.log"
+        return path if path.exists() else None
+    found = sorted((p for p in folder.glob("*.log") if p.stem.isdigit()), key=lambda p: int(p.stem))
+    return found[-1] if found else None
+
+
+def _print(path: Path, *, follow: bool) -> None:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while True:
+            text = file.read(65536)
+            if text:
+                sys.stdout.write(clean(text))
+                sys.stdout.flush()
+            elif follow:
+                time.sleep(0.3)
+            else:
+                return

@@ -1,0 +1,30 @@
+"""`aq remote`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from aq.core.errors import UsageError
+from aq.ui.out import clean, say, style
+
+
+def remote(
+    action: str = typer.Argument("show", help="show, or set."),
+    url: str = typer.Argument("", help="With set: the new hub."),
+) -> None:
+    """Show the hub, or move the queue to another one. The old hub keeps its copy."""
+    from aq.ledger.gitproc import locate_clone
+    from aq.ledger.setup import move_remote
+    from aq.ledger.store import load_config
+
+    paths = locate_clone(Path.cwd())
+    config = load_config(paths)
+    if action == "show":
+        say(f"{clean(config.url)} (branch {config.branch}, remote {config.remote}, beats in {config.beat_refs})")
+        return
+    if action != "set" or not url:
+        raise UsageError("nothing to do", "`aq remote show` or `aq remote set URL`")
+    moved = move_remote(paths, config, url)
+    say(f"{style('moved', 'green')}: this clone's queue is now {clean(moved.url)}; run the same on every other clone")

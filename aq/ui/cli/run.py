@@ -1,0 +1,90 @@
+"""`aq run`: this machine's loop in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, TryLaterError
+from aq.ui.out import clean, style, tell
+from aq.wiring import open_runner
+
+if TYPE_CHECKING:
+    from aq.runner.runner import Runner
+
+_FORCED = 130
+
+
+def run_host(
+    once: bool = typer.Option(False, "--once", help="Claim what fits once, finish it, and end; exit code 1 when there was nothing."),
+    until_idle: bool = typer.Option(False, "--until-idle", help="End when nothing is left that this host could do."),
+    slots: int = typer.Option(None, "--slots", min=1, max=256, help="How many jobs run at once."),
+    host: str = typer.Option("", "--host", help="This host's name in the fleet."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but errors."),
+) -> int:
+    """First Ctrl-C: finish what runs. Second: stop the engines, keep their work, release the jobs."""
+    say = (lambda line: None) if quiet else _say
+    with open_runner(Path.cwd(), host, slots, say) as runner:
+        _on_signals(runner, say)
+        say(f"host {runner.me.host}: {runner.me.slots} slot{'s' if runner.me.slots > 1 else ''}, engines {', '.join(runner.me.engines) or 'none'}")
+        _start(runner, say)
+        return _loop(runner, once=once, until_idle=until_idle)
+
+
+def _start(runner: Runner, say: Callable[[str], None]) -> None:
+    """Wait for the remote as long as it takes: a host that boots before its network is no error."""
+    said = False
+    while not runner.stopping:
+        try:
+            runner.start()
+            return
+        except TryLaterError as error:
+            if not said:
+                say(f"{error.what}; trying again")
+            said = True
+            runner.bench.take_reports(5.0)
+
+
+def _loop(runner: Runner, *, once: bool, until_idle: bool) -> int:
+    worked = False
+    while not runner.done:
+        runner.tick()
+        worked = worked or bool(runner.held)
+        if once and runner.confirmed_at is not None and (worked or runner.idle):
+            runner.draining = True
+            if not runner.held and not runner.pending:
+                break
+        if until_idle and runner.confirmed_at is not None and not runner.runnable():
+            break
+    runner.stopping = True
+    runner.farewell()
+    return EXIT_NEGATIVE if once and not worked else EXIT_OK
+
+
+def _on_signals(runner: Runner, say: Callable[[str], None]) -> None:
+    count = {"signals": 0}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        count["signals"] += 1
+        if count["signals"] == 1:
+            say("finishing what runs; once more to stop it" if runner.held else "stopping")
+        elif count["signals"] == 2:
+            say("stopping the engines; their work is kept")
+        else:
+            sys.exit(_FORCED)
+        runner.stop()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _say(line: str) -> None:
+    tell(f"{style(time.strftime('%H:%M:%S'), 'dim', sys.stderr)} {clean(line)}")

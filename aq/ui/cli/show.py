@@ -1,0 +1,70 @@
+"""`aq show`: everything about one job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from aq.core.errors import AqError
+from aq.core.job import Job
+from aq.core.units import duration_text
+from aq.core.values import plain
+from aq.ui.cli.common import complete_jobs, here
+from aq.ui.out import clean, say, say_json, style
+
+
+def show(
+    job: str = typer.Argument(..., help="The job's id.", autocompletion=complete_jobs),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show a job's file, record, runs and verdict."""
+    with here(fetch=True) as queue:
+        found = queue.ledger.snapshot().find(job)
+        if found is None:
+            raise AqError(f"there is no job {job}", "`aq status --all` lists the jobs")
+        text = queue.ledger.read_commit_blob(found.blob).decode("utf-8", "replace")
+        if as_json:
+            say_json(_as_json(found, text))
+            return
+        for line in _lines(found):
+            say(line)
+        say()
+        say(clean(text.rstrip()))
+
+
+def _as_json(job: Job, text: str) -> dict[str, Any]:
+    return {"job": job.id, "stage": str(job.stage), "problem": job.problem, "manifest": plain(job.manifest), "record": plain(job.record), "lease": plain(job.lease) if job.lease else None, "file": text}
+
+
+def _lines(job: Job) -> list[str]:
+    record, manifest = job.record, job.manifest
+    lines = [f"{style(clean(job.id), 'bold')}  {style(str(job.stage), 'cyan')}  priority {manifest.priority}"]
+    if job.problem:
+        lines.append(style(f"out of play: {clean(job.problem)}", "red"))
+    facts = {
+        "title": manifest.title,
+        "submitted": record.queued or "",
+        "since": record.since or "",
+        "engine": manifest.engine or manifest.engine_class,
+        "profile": manifest.profile,
+        "host": job.lease.host if job.lease else "",
+        "attempts": f"{record.attempts} of {manifest.retry.max + 1}" if record.epoch else "",
+        "timeout": duration_text(manifest.timeout),
+        "needs": ", ".join((*manifest.deps.shipped, *manifest.deps.testing)),
+        "lock": manifest.lock,
+        "branch": f"{record.branch} {record.tip[:12]}" if record.tip else "",
+        "delivery": " ".join((record.delivery, record.delivered)).strip(),
+        "hold": f"{record.hold.text} ({record.hold.by}, {record.hold.at})" if record.hold else "",
+        "paused": f"{record.pause.text} ({record.pause.by}, {record.pause.at})" if record.pause else "",
+    }
+    lines += [f"  {name:<10} {clean(value)}" for name, value in facts.items() if value]
+    for run in record.runs:
+        ended = run.outcome or "running"
+        lines.append(f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {run.started} -> {run.ended or '…'}  {clean(ended)}{': ' + clean(run.reason) if run.reason else ''}")
+    if record.verdict:
+        lines.append(f"  verdict    {record.verdict.result} (epoch {record.verdict.epoch}, {clean(record.verdict.host)}, {record.verdict.at})")
+        lines += [f"    {'ok ' if check.passed else 'BAD'} {clean(check.check)}  {clean(check.detail)}" for check in record.verdict.checks]
+    lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
+    lines += [f"  approved   {clean(note.by)}, {note.at} {clean(note.text)}" for note in record.approvals]
+    return lines

@@ -1,0 +1,86 @@
+"""`aq status`: the board."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+import typer
+
+from aq.core.errors import TryLaterError
+from aq.core.instants import instant
+from aq.core.lifecycle import Stage
+from aq.core.snapshot import OPEN_STAGES
+from aq.ui.board import Board, make_board
+from aq.ui.boardtext import board_lines
+from aq.ui.cli.common import here
+from aq.ui.out import say, say_json, tell
+from aq.wiring import Queue
+
+_LISTED = 20
+
+
+def status(
+    stage: str = typer.Option("", "--stage", help="Only this stage."),
+    all_jobs: bool = typer.Option(False, "--all", "-a", help="List every job, not the first 20 of each stage."),
+    watch: bool = typer.Option(False, "--watch", "-w", help="Keep the board on the screen."),
+    offline: bool = typer.Option(False, "--offline", help="Do not ask the remote: show what was seen last."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show stages and jobs: priority, profile, engine, host, age, and why each waits."""
+    stages = OPEN_STAGES if not stage else (_stage(stage),)
+    with here(intake=not offline) as queue:
+        if watch:
+            _watch(queue, stages)
+            return
+        board = _board(queue, stages, None if all_jobs or as_json else _LISTED, offline=offline)
+    if as_json:
+        say_json(board.as_json())
+    else:
+        for line in board_lines(board, _width()):
+            say(line)
+
+
+def _stage(name: str) -> Stage:
+    from aq.core.errors import UsageError
+
+    if name not in set(Stage):
+        raise UsageError(f"there is no stage {name!r}", f"write one of {', '.join(Stage)}")
+    return Stage(name)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 160
+
+
+def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offline: bool = False) -> Board:
+    pending: list[str] = []
+    if not offline:
+        try:
+            queue.ledger.fetch()
+        except TryLaterError as error:
+            pending.append(f"{error.what}: showing what was seen last")
+    pending += [f"not submitted yet: {entry.origin or entry.operation.job}" + (f" ({entry.refused})" if entry.refused else "") for entry in queue.clone.spool.entries()]  # type: ignore[attr-defined]
+    pending += [f"not taken in: {note.why}" for note in queue.clone.intake.collect().not_taken] if not offline else []
+    pending += [f"not pushed: {name}" for name in queue.clone.view.unpushed()] if not offline else []
+    return make_board(queue.ledger.snapshot(), queue.ledger.beats, instant(time.time()), limit=limit, stages=stages, pending=tuple(pending))
+
+
+def _watch(queue: Queue, stages: tuple[Stage, ...]) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        try:
+            while True:
+                limit = max(3, (console.height - 12) // 4)
+                board = _board(queue, stages, limit)
+                live.update(Text.from_ansi("\n".join(board_lines(board, console.width))), refresh=True)
+                time.sleep(max(1.0, queue.ledger.snapshot().settings.cadence.poll))
+        except KeyboardInterrupt:
+            live.stop()
+    if not console.is_terminal:
+        tell("stopped")

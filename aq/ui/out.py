@@ -1,0 +1,62 @@
+"""Printing: text that cannot harm a terminal, colour only on one, and JSON with a contract number."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+CONTRACT = 1
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36"}
+
+
+def clean(text: str) -> str:
+    """Text without anything that a terminal would obey: job files and logs are not trusted."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether colour is wanted on this stream."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def style(text: str, name: str, stream: TextIO | None = None) -> str:
+    """The text in a colour, on a terminal."""
+    return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if text and colours(stream or sys.stdout) else text
+
+
+def say(text: str = "") -> None:
+    """One line on standard output, already cleaned or styled by the caller."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def tell(text: str) -> None:
+    """One line for the person on standard error: progress and remarks, not the result."""
+    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.flush()
+
+
+def say_json(value: dict[str, Any]) -> None:
+    """A JSON document with the contract number first."""
+    say(json.dumps({"contract": CONTRACT, **value}, indent=2, ensure_ascii=False))
+
+
+def columns(rows: list[list[str]], width: int, flexible: int) -> list[str]:
+    """Rows as aligned lines no longer than `width`; the `flexible` column gives way."""
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    spare = width - sum(widths) - 2 * (len(widths) - 1)
+    if spare < 0:
+        widths[flexible] = max(8, widths[flexible] + spare)
+    return ["  ".join(_fit(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _fit(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
