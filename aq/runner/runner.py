@@ -81,6 +81,7 @@ class Runner:
         self.seq = 0
         self.confirmed_at: float | None = None
         self.suspended = self.idle = self.named = False
+        self.hurry = True
         self.orphans: frozenset[str] = frozenset()
         self._fetch_due = self._beat_due = self._view_due = self._push_due = 0.0
         self._beat_delay = BEAT_RETRY
@@ -112,7 +113,9 @@ class Runner:
     def _take_name(self) -> None:
         """Our name is free, ours from before, or silent for TTL + grace; else it is in use (rule 5)."""
         oid, beat = self.ledger.beats.get(self.me.host, ("", None))
-        if oid and beat and not self.beat.owns(oid):
+        if oid and beat and beat.stopped:
+            self.beat.adopt(oid)
+        elif oid and beat and not self.beat.owns(oid):
             needed = beat.ttl + self.settings.cadence.grace
             since = self.clock.boottime()
             self.say(f"another machine used the name {self.me.host}: watching it for {needed:.0f}s")
@@ -175,8 +178,13 @@ class Runner:
             self._freeze(error)
 
     def _wait_time(self) -> float:
+        """Until the next fetch or beat; not at all while something just changed."""
+        if self.hurry:
+            self.hurry = False
+            return 0.0
         now = self.clock.boottime()
-        return max(0.02, min(self._fetch_due, self._beat_due) - now) if not self.pending else 0.02
+        due = [self._fetch_due, self._beat_due, *([self._push_due] if self.pending and not self.offline else [])]
+        return max(0.02, min(due) - now)
 
     def _collect(self, timeout: float) -> None:
         """What the bench has to report becomes operations, on disk before they are pushed."""
@@ -264,6 +272,7 @@ class Runner:
             self.offline = result.why
             return
         self.pending.pop(operation.op_id, None)
+        self.hurry = True
         line = self.clone.submitted(result)
         if line:
             self.say(line)
@@ -280,6 +289,7 @@ class Runner:
     def _beat_sent(self) -> None:
         now, cadence = self.clock.boottime(), self.settings.cadence
         if self.beat.confirmed:
+            self.hurry = self.hurry or self.confirmed_at is None
             self.confirmed_at, self._beat_delay = now, BEAT_RETRY
             self._beat_due = now + cadence.beat * random.uniform(0.75, 1.25)
         else:
@@ -329,6 +339,8 @@ class Runner:
     def farewell(self) -> None:
         """A last beat that says so: peers need not wait for silence."""
         self._beat_due = 0.0
+        for line in self.clone.refresh():
+            self.say(line)
         self.pending = {op_id: op for op_id, op in self.pending.items() if not isinstance(op, (Claim, VerifyClaim))}
         try:
             self.ledger.perform([], self.beat)
