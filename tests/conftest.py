@@ -1,0 +1,44 @@
+"""Every test gets a home of its own: no user's git config, state or credentials is seen or touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleet import Fleet
+
+_GIT_CONFIG = "[user]\n\tname = Alice\n\temail = alice@example.invalid\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n"
+
+
+@pytest.fixture(autouse=True)
+def hermetic_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(_GIT_CONFIG)
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "AQ_", "XDG_")):
+            monkeypatch.delenv(name)
+    settings = {
+        "HOME": home,
+        "GIT_CONFIG_GLOBAL": home / ".gitconfig",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CEILING_DIRECTORIES": tmp_path,
+        "AQ_STATE_DIR": home / "state",
+        "AQ_HOST_CONFIG": home / "host.yaml",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, str(value))
+    return home
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, hermetic_home: Path) -> Iterator[Fleet]:
+    """A bare hub with an empty queue, and machines that share only it."""
+    made = Fleet(tmp_path / "fleet")
+    yield made
+    made.end()

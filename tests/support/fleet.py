@@ -1,0 +1,204 @@
+"""A real fleet for tests: one bare hub, and machines that are clones with a state folder of their own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aq.core.fleet import Beat
+from aq.core.instants import instant
+from aq.core.job import Job
+from aq.core.manifest import Manifest
+from aq.core.operations import Add, Claim
+from aq.core.results import Landed, Result
+from aq.core.snapshot import Snapshot
+from aq.ledger.commits import Identity
+from aq.ledger.ledger import Ledger
+from aq.ledger.paths import QueuePaths
+from aq.ledger.setup import initialize
+from aq.ledger.store import Store, load_config
+
+FAST = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 3s, grace: 0.5s, patience: 0.5s}\n"
+HELLO = "---\nengine: shell\nverify: test -f done\n---\ntouch done\n"
+
+Found = TypeVar("Found")
+
+
+def wait_until(condition: Callable[[], Found], seconds: float = 60.0, what: str = "") -> Found:
+    """The first true value of the condition. Fails the test when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {what or condition}")
+
+
+def git(folder: Path, *args: str, data: bytes | None = None, ok: bool = True) -> str:
+    """Plain git, as a person would use it."""
+    done = subprocess.run(["git", *args], cwd=folder, input=data, capture_output=True, check=False)
+    assert done.returncode == 0 or not ok, f"git {args}: {done.stderr.decode()}"
+    return done.stdout.decode().strip()
+
+
+def op(by: str = "alice") -> dict[str, Any]:
+    """The fields that every operation needs."""
+    return {"at": instant(time.time()), "by": by, "op_id": secrets.token_hex(8)}
+
+
+@dataclass
+class Machine:
+    """One clone, with its own state folder, as if it were another machine."""
+
+    name: str
+    path: Path
+    state: Path
+    _open: list[Ledger] = field(default_factory=list)
+
+    @property
+    def paths(self) -> QueuePaths:
+        return QueuePaths(self.path, self.path / ".git")
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "AQ_STATE_DIR": str(self.state)}
+
+    def ledger(self, role: str = "") -> Ledger:
+        """A ledger of this clone; closed with the fleet."""
+        role = role or f"test-{secrets.token_hex(4)}"
+        made = Ledger(Store(self.paths), load_config(self.paths), Identity(self.name, f"{self.name}@example.invalid"), role)
+        self._open.append(made)
+        return made
+
+    def aq(self, *args: str, ok: bool = True, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """The installed command, as a process of its own."""
+        done = subprocess.run([sys.executable, "-m", "aq", *args], cwd=self.path, env=self.env, capture_output=True, text=True, input=stdin, timeout=timeout, check=False)
+        assert done.returncode == 0 or not ok, f"aq {args} exited {done.returncode}: {done.stdout}{done.stderr}"
+        return done
+
+    def run(self, *args: str) -> subprocess.Popen[bytes]:
+        """`aq run` in the background; its words are in `<name>.log` beside the clone."""
+        log = (self.path.parent / f"{self.name}.log").open("ab")
+        with log:
+            return subprocess.Popen([sys.executable, "-m", "aq", "run", "--host", self.name, *args], cwd=self.path, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    @property
+    def log(self) -> str:
+        path = self.path.parent / f"{self.name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def drop(self, name: str, text: str = HELLO) -> Path:
+        """A file dropped into the inbox, old enough to be taken in at once."""
+        path = self.path / "queue" / "inbox" / (name if name.endswith(".md") else f"{name}.md")
+        path.write_text(text)
+        old = time.time() - 10
+        os.utime(path, (old, old))
+        return path
+
+    def close(self) -> None:
+        for ledger in self._open:
+            ledger.close()
+
+
+class Fleet:
+    """A hub and its machines."""
+
+    def __init__(self, root: Path, settings: str = FAST, url: str = "") -> None:
+        self.root = root
+        root.mkdir(parents=True)
+        self.hub = root / "hub.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(self.hub)], check=True)
+        self.url = url or str(self.hub)
+        self.machines: dict[str, Machine] = {}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        first = self.machine("you")
+        (first.path / "queue" / "aq.yaml").write_text(settings)
+        git(first.path, "commit", "--quiet", "-am", "settings")
+        git(first.path, "push", "--quiet", "origin", "main")
+
+    @property
+    def you(self) -> Machine:
+        """The person's machine."""
+        return self.machines["you"]
+
+    def machine(self, name: str) -> Machine:
+        """A machine by name, made when it is new."""
+        if name not in self.machines:
+            path = self.root / name
+            initialize(path, self.url)
+            self.machines[name] = Machine(name, path, self.root / f"{name}.state")
+        return self.machines[name]
+
+    def start(self, name: str, *args: str) -> subprocess.Popen[bytes]:
+        """`aq run` on a machine, in the background."""
+        process = self.machine(name).run(*args)
+        self.processes.append(process)
+        return process
+
+    def snapshot(self) -> Snapshot:
+        """The queue on the hub, now."""
+        ledger = self.you.ledger()
+        ledger.fetch()
+        return ledger.snapshot()
+
+    def job(self, name: str) -> Job | None:
+        """One job on the hub, now."""
+        return self.snapshot().find(name)
+
+    def tip(self) -> str:
+        return git(self.hub, "rev-parse", "main")
+
+    def events(self) -> list[str]:
+        """The subjects of all commits, oldest first."""
+        return git(self.hub, "log", "--reverse", "--format=%s", "main").splitlines()
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.send_signal(signal.SIGCONT)
+            process.wait()
+        for machine in self.machines.values():
+            machine.close()
+
+
+def add(ledger: Ledger, name: str, text: str = HELLO) -> Result:
+    """Submit a job through a ledger."""
+    from aq.core.jobfile import parse_job
+
+    blob = ledger.write_blob(text.encode())
+    return perform(ledger, Add(**op(), job=name, blob=blob, manifest=parse_job(text.encode())[0]))
+
+
+def claim_of(job: str, host: str, *, slots: int = 8, ttl: float = 3.0, nonce: str = "", **more: Any) -> Claim:
+    """A claim as a host with the shell engine makes it."""
+    return Claim(**op(host), job=job, host=host, boot="boot", nonce=nonce or secrets.token_hex(8), engine="shell", ttl=ttl, slots=slots, offers=frozenset({"os:linux", "engine:shell"}), engines={"shell": "shell"}, **more)
+
+
+def perform(ledger: Ledger, operation: Any) -> Result:
+    """One operation's result."""
+    return next(r for r in ledger.perform([operation]) if r.operation.op_id == operation.op_id)
+
+
+def landed(result: Result) -> Landed:
+    """The result, which must have landed."""
+    assert isinstance(result, Landed), result
+    return result
+
+
+def beat(host: str, **more: Any) -> Beat:
+    """A beat of a host with the shell engine."""
+    fields = {"incarnation": "i", "seq": 1, "at": instant(time.time()), "ttl": 3.0, "slots": 1, "offers": frozenset({"os:linux", "engine:shell"}), "engines": {"shell": "shell"}}
+    return Beat(host=host, **{**fields, **more})
+
+
+EMPTY = Manifest()
