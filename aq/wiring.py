@@ -39,7 +39,9 @@ class Queue:
 
 def person(clone: Path) -> Identity:
     """Who types: git's user name and mail, or the login name."""
-    found = run_git(["config", "--get-regexp", r"^user\.(name|email)$"], cwd=clone).out.decode("utf-8", "replace")
+    found = run_git(["config", "--get-regexp", r"^user\.(name|email)$"], cwd=clone).out.decode(
+        "utf-8", "replace"
+    )
     pairs = dict(line.split(" ", 1) for line in found.splitlines() if " " in line)
     login = os.environ.get("USER") or os.environ.get("USERNAME") or "someone"
     return Identity(pairs.get("user.name") or login, pairs.get("user.email", ""))
@@ -84,7 +86,15 @@ def open_runner(start: Path, host: str, slots: int | None, say: Callable[[str], 
         memory.lock(config.name)
         try:
             runner = Runner(
-                me=Me(config.name, boot_id(), secrets.token_hex(8), config.slots, probe_offers(config), probe_engines(config), __version__),
+                me=Me(
+                    config.name,
+                    boot_id(),
+                    secrets.token_hex(8),
+                    config.slots,
+                    probe_offers(config),
+                    probe_engines(config),
+                    __version__,
+                ),
                 ledger=queue.ledger,
                 bench=Bench(config, state, queue.paths.clone / "logs"),
                 clock=Clock(),

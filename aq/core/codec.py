@@ -23,11 +23,15 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 def encode(value: Any) -> bytes:
     """A value as a YAML file."""
     data = plain(value)
-    return yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=4096, encoding="utf-8") if data else b""
+    return (
+        yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=4096, encoding="utf-8")
+        if data
+        else b""
+    )
 
 
 @lru_cache(maxsize=32)
-def _adapter(cls: type) -> TypeAdapter[Any]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
@@ -43,7 +47,9 @@ def decode_as(cls: type[Value], data: bytes, file: str) -> Value:
         first = error.errors()[0]
         line = lines.get(tuple(first["loc"]), 1)
         key = ".".join(str(part) for part in first["loc"])
-        raise InvalidFileError(f"{key}: {first['msg']}", "`aq doctor` offers the repair", file=file, line=line) from None
+        raise InvalidFileError(
+            f"{key}: {first['msg']}", "`aq doctor` offers the repair", file=file, line=line
+        ) from None
     except AqError as error:
         raise InvalidFileError(error.what, error.hint, file=file, line=1) from None
     return value

@@ -50,7 +50,9 @@ def decode(data: bytes, limit: int = MAX_FILE) -> str:
     if len(data) > limit:
         raise InvalidFileError(f"the file has {len(data)} bytes", f"the limit is {limit}", line=1)
     if data.startswith(b"\xef\xbb\xbf"):
-        raise InvalidFileError("the file starts with a byte order mark", "save it as UTF-8 without BOM", line=1)
+        raise InvalidFileError(
+            "the file starts with a byte order mark", "save it as UTF-8 without BOM", line=1
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,7 +86,9 @@ class _Builder:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    raise InvalidFileError("YAML nested too deeply", f"the limit is {MAX_DEPTH} levels", line=line)
+                    raise InvalidFileError(
+                        "YAML nested too deeply", f"the limit is {MAX_DEPTH} levels", line=line
+                    )
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             self.refuse_tricks(event, line)
@@ -93,12 +97,16 @@ class _Builder:
     @staticmethod
     def refuse_tricks(event: yaml.Event, line: int) -> None:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InvalidFileError("YAML anchors and aliases are not allowed", "write the value out", line=line)
+            raise InvalidFileError(
+                "YAML anchors and aliases are not allowed", "write the value out", line=line
+            )
         if getattr(event, "tag", None):
-            raise InvalidFileError("YAML tags are not allowed", "remove the part that starts with !", line=line)
+            raise InvalidFileError(
+                "YAML tags are not allowed", "remove the part that starts with !", line=line
+            )
 
     def at(self, event: yaml.Event) -> int:
-        return int(event.start_mark.line) + self.first_line
+        return (event.start_mark.line if event.start_mark else 0) + self.first_line
 
     def value(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path) -> Any:
         self.lines.setdefault(path, self.at(event))
@@ -126,13 +134,17 @@ class _Builder:
                 raise InvalidFileError("a key must be plain text", "write `key: value`", line=self.at(key))
             if key.value in found:
                 first = self.lines[(*path, key.value)]
-                raise InvalidFileError(f"duplicate key {key.value!r}", f"first given on line {first}", line=self.at(key))
+                raise InvalidFileError(
+                    f"duplicate key {key.value!r}", f"first given on line {first}", line=self.at(key)
+                )
             self.lines[*path, key.value] = self.at(key)
             found[key.value] = self.value(next(events), events, (*path, key.value))
         return found
 
 
-def read_yaml(text: str, first_line: int = 1, max_events: int = MAX_EVENTS) -> tuple[dict[str, Any], dict[Path, int]]:
+def read_yaml(
+    text: str, first_line: int = 1, max_events: int = MAX_EVENTS
+) -> tuple[dict[str, Any], dict[Path, int]]:
     """A YAML mapping as plain text values, and the line of each key. Empty text is no keys."""
     builder = _Builder(first_line, max_events)
     value: Any = None
@@ -143,18 +155,26 @@ def read_yaml(text: str, first_line: int = 1, max_events: int = MAX_EVENTS) -> t
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise InvalidFileError("more than one YAML document", "keep only one", line=builder.at(event))
+                    raise InvalidFileError(
+                        "more than one YAML document", "keep only one", line=builder.at(event)
+                    )
                 value = builder.value(next(events), events, ())
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + first_line
         problem = error.problem or "cannot be read"
-        raise InvalidFileError(f"not YAML: {problem}", "check quotes, colons and indentation", line=line) from None
+        raise InvalidFileError(
+            f"not YAML: {problem}", "check quotes, colons and indentation", line=line
+        ) from None
     except yaml.YAMLError as error:
-        raise InvalidFileError(f"not YAML: {str(error).splitlines()[0]}", "check the text", line=first_line) from None
+        raise InvalidFileError(
+            f"not YAML: {str(error).splitlines()[0]}", "check the text", line=first_line
+        ) from None
     if value is None:
         return {}, builder.lines
     if not isinstance(value, dict):
-        raise InvalidFileError("keys and values are expected here", "write lines like `engine: shell`", line=first_line)
+        raise InvalidFileError(
+            "keys and values are expected here", "write lines like `engine: shell`", line=first_line
+        )
     return value, builder.lines
 
 
@@ -170,7 +190,9 @@ class _StrictHandler(YAMLHandler):
             return "", text
         close = FENCE.search(text, 3)
         if not close:
-            raise InvalidFileError("the front matter is never closed", "end it with a line of three dashes", line=1)
+            raise InvalidFileError(
+                "the front matter is never closed", "end it with a line of three dashes", line=1
+            )
         front = text[text.index("\n") + 1 : close.start()]
         if len(front.encode()) > MAX_FRONT_MATTER:
             what = f"the front matter has {len(front.encode())} bytes"
@@ -188,7 +210,9 @@ def read_document(data: bytes) -> Document:
     lead = re.match(r"\s*\n(?=---[ \t]*\n)", text)
     if lead:
         line = text.count("\n", 0, lead.end()) + 1
-        raise InvalidFileError("the front matter must start on line 1", "remove the blank lines above it", line=line)
+        raise InvalidFileError(
+            "the front matter must start on line 1", "remove the blank lines above it", line=line
+        )
     handler = _StrictHandler()
     front, body = frontmatter.parse(text, handler=handler)
     return Document(dict(front), handler.lines, body)

@@ -63,7 +63,11 @@ def lock_holder(job: Job, snapshot: Snapshot) -> str:
     """The running job that has this job's lock, or nothing."""
     if not job.manifest.lock:
         return ""
-    same = (other.id for other in snapshot.leased() if other.manifest.lock == job.manifest.lock and other.id != job.id)
+    same = (
+        other.id
+        for other in snapshot.leased()
+        if other.manifest.lock == job.manifest.lock and other.id != job.id
+    )
     return next(same, "")
 
 
@@ -74,7 +78,9 @@ def fleet_blockers(snapshot: Snapshot) -> list[str]:
     if snapshot.settings_error:
         reasons.append(f"queue settings are invalid: {snapshot.settings_error}")
     if snapshot.pause:
-        reasons.append(f"the queue is paused by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'}")
+        reasons.append(
+            f"the queue is paused by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'}"
+        )
     if settings.wip_building is not None and sum(1 for _ in snapshot.leased()) >= settings.wip_building:
         reasons.append(f"{settings.wip_building} jobs are building (wip.building)")
     if settings.wip_people is not None:
@@ -98,7 +104,9 @@ def budget_blockers(manifest: Manifest, snapshot: Snapshot, now: Instant) -> lis
     wanted = reservation(manifest, snapshot)
     limits = [("the fleet", budgets.fleet_usd, spend.fleet.total)]
     if manifest.product:
-        limits.append((manifest.product, budgets.products.get(manifest.product), spend.of(manifest.product).total))
+        limits.append(
+            (manifest.product, budgets.products.get(manifest.product), spend.of(manifest.product).total)
+        )
     return [
         f"{who} has {limit - used:.2f} of {limit:.2f} usd left today and this job reserves {wanted:.2f}"
         for who, limit, used in limits
@@ -117,7 +125,11 @@ def resolve_engine(manifest: Manifest, engines: Mapping[str, str]) -> str:
 
 def engine_wanted(manifest: Manifest) -> str:
     """The engine clause in words."""
-    return f"engine:{manifest.engine}" if manifest.engine else f"engine-class:{manifest.engine_class or AGENT_CLASS}"
+    return (
+        f"engine:{manifest.engine}"
+        if manifest.engine
+        else f"engine-class:{manifest.engine_class or AGENT_CLASS}"
+    )
 
 
 def host_blockers(manifest: Manifest, offers: frozenset[str], engines: Mapping[str, str]) -> list[str]:

@@ -83,7 +83,8 @@ def _number(text: str) -> int:
 def parse(message: str) -> Event | None:
     """The event of a commit message, or None for a commit that is not aq's."""
     last = message.strip().rsplit("\n\n", 1)[-1]
-    found = dict(match.groups() for line in last.splitlines() if (match := _TRAILER.match(line)))
+    lines = (_TRAILER.match(line) for line in last.splitlines())
+    found: dict[str, str] = {match[1]: match[2] for match in lines if match}
     op = found.pop("Aq-Op", "")
     if op not in set(Trigger) and op not in FLEET_OPS:
         return None

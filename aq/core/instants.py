@@ -60,4 +60,6 @@ def day(at: Instant) -> str:
 def latest_slot(now: Instant, every_seconds: int) -> Instant:
     """The last multiple of a period, counted from the Unix epoch, that is not after `now`."""
     moment = unix(now)
-    return instant((datetime.fromtimestamp(moment, UTC) - timedelta(seconds=moment % every_seconds)).timestamp())
+    return instant(
+        (datetime.fromtimestamp(moment, UTC) - timedelta(seconds=moment % every_seconds)).timestamp()
+    )

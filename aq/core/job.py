@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aq.core.instants import Instant
 from aq.core.lease import Fence, Lease
@@ -20,7 +20,7 @@ class Job:
     folder: str
     blob: str
     manifest: Manifest
-    record: Record = Record()
+    record: Record = field(default_factory=Record)
     lease: Lease | None = None
     problem: str = ""
 

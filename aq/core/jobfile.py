@@ -9,7 +9,17 @@ from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from aq.core.document import Document, read_document
 from aq.core.errors import InvalidFileError
-from aq.core.manifest import FAILURE_CLASSES, Budget, Check, CheckKind, Deps, Manifest, Priority, Retry, ReviewPolicy
+from aq.core.manifest import (
+    FAILURE_CLASSES,
+    Budget,
+    Check,
+    CheckKind,
+    Deps,
+    Manifest,
+    Priority,
+    Retry,
+    ReviewPolicy,
+)
 from aq.core.parsing import (
     AbsolutePath,
     Capability,
@@ -79,7 +89,10 @@ def _check(item: Any) -> Check:
     if isinstance(item, str):
         return Check(CheckKind.COMMAND, item)
     if not isinstance(item, dict) or len(item) != 1:
-        raise refuse("a check is a command or one `kind: value`", "write file_exists, command, test_passes or git_clean")
+        raise refuse(
+            "a check is a command or one `kind: value`",
+            "write file_exists, command, test_passes or git_clean",
+        )
     ((kind, value),) = item.items()
     if kind not in set(CheckKind):
         raise refuse(f"unknown check {kind!r}", "write file_exists, command, test_passes or git_clean")
@@ -101,13 +114,23 @@ def _checks(value: Any) -> Any:
 def _review(value: Any) -> Any:
     if isinstance(value, str):
         if value not in ("manual", "auto"):
-            raise refuse(f"{value!r} is no review policy", "write manual, auto or {reviewers: [...], approvals: 1}")
-        return {"reviewers": [], "approvals": "0"} if value == "manual" else {"reviewers": ["auto"], "approvals": "0"}
+            raise refuse(
+                f"{value!r} is no review policy", "write manual, auto or {reviewers: [...], approvals: 1}"
+            )
+        return (
+            {"reviewers": [], "approvals": "0"}
+            if value == "manual"
+            else {"reviewers": ["auto"], "approvals": "0"}
+        )
     return value
 
 
-Checks = Annotated[tuple[Check, ...], BeforeValidator(_checks, json_schema_input_type=str | list[str | dict[str, str]])]
-Review = Annotated[ReviewForm, BeforeValidator(_review, json_schema_input_type=Literal["manual", "auto"] | ReviewForm)]
+Checks = Annotated[
+    tuple[Check, ...], BeforeValidator(_checks, json_schema_input_type=str | list[str | dict[str, str]])
+]
+Review = Annotated[
+    ReviewForm, BeforeValidator(_review, json_schema_input_type=Literal["manual", "auto"] | ReviewForm)
+]
 DepsKey = Annotated[DepsForm, BeforeValidator(_deps, json_schema_input_type=list[str] | DepsForm)]
 
 
@@ -119,13 +142,21 @@ class JobFile(Strict):
     """A job for aq: optional front matter over a Markdown prompt."""
 
     engine: Name | None = _key(None, "the agent CLI to run; `shell` runs the body as a script")
-    engine_class: Name | None = _key(None, "used without `engine`: the first healthy engine of this class that the host offers", "engine-class")
+    engine_class: Name | None = _key(
+        None,
+        "used without `engine`: the first healthy engine of this class that the host offers",
+        "engine-class",
+    )
     profile: JobId | None = _key(None, "a file of `profiles/`: persona, requirements and defaults")
     repo: Name | None = _key(None, "the target repository, by a name that the host maps to a URL or path")
     cwd: AbsolutePath | None = _key(None, "a folder on the host, instead of `repo`")
     base: Ref | None = _key(None, "the branch the work starts from; default: the repository's own default")
-    workspace: Literal["isolated", "in-place"] = _key("isolated", "a clone of the repository, or the folder itself")
-    capabilities: Many[Capability] = _key((), "what the host must offer: `os:linux`, `has:docker`, `node>=20`")
+    workspace: Literal["isolated", "in-place"] = _key(
+        "isolated", "a clone of the repository, or the folder itself"
+    )
+    capabilities: Many[Capability] = _key(
+        (), "what the host must offer: `os:linux`, `has:docker`, `node>=20`"
+    )
     prefers: Many[Capability] = _key((), "what the host should rather offer")
     priority: Priority = _key(Priority.MEDIUM, "critical, high, medium or low")
     deps: DepsKey = Field(
@@ -138,17 +169,28 @@ class JobFile(Strict):
     timeout: Duration = _key(2 * 3600, "how long the engine may run")
     budget: BudgetForm = _key(BudgetForm(), "ceilings: `{usd: 5, tokens: 2M, wall: 4h}`")
     retry: RetryForm = _key(RetryForm(), "`{max: 1, backoff: 30s, on: [timeout, …], infra: 5}`")
-    verify: Checks = _key((), "what must pass: a command, a list, or `[{file_exists: x}, {command: y}, {test_passes: z}, {git_clean: true}]`")
+    verify: Checks = _key(
+        (),
+        "what must pass: a command, a list, or `[{file_exists: x}, {command: y}, {test_passes: z}, {git_clean: true}]`",
+    )
     fix: FixForm = _key(FixForm(), "rounds in which a failed verify goes back to the engine: `{max: 1}`")
     setup: Command | None = _key(None, "a command that prepares the workspace")
     baseline: Flag = _key(True, "verify the base before the engine starts")
     resume: Flag = _key(False, "continue the engine's session on the same host")
     sandbox: Literal["auto", "required", "off"] = _key("auto", "how the engine is confined")
-    on_partition: Literal["continue", "stop"] = _key("continue", "what a run does while its host cannot reach the queue for a whole TTL", "on-partition")
+    on_partition: Literal["continue", "stop"] = _key(
+        "continue", "what a run does while its host cannot reach the queue for a whole TTL", "on-partition"
+    )
     product: JobId | None = _key(None, "for fairness and budgets")
-    every: Duration | None = _key(None, "a schedule: stays in the inbox and submits a copy of itself for each period")
+    every: Duration | None = _key(
+        None, "a schedule: stays in the inbox and submits a copy of itself for each period"
+    )
     allowed_scope: Many[Glob] = _key((), "the only paths that the work may change", "allowed-scope")
-    review_policy: Review = _key(ReviewForm(reviewers=(), approvals="0"), "manual, auto, or `{reviewers: [alice], approvals: 1}`", "review-policy")  # type: ignore[arg-type]
+    review_policy: Review = _key(
+        ReviewForm(reviewers=(), approvals="0"),
+        "manual, auto, or `{reviewers: [alice], approvals: 1}`",
+        "review-policy",
+    )  # type: ignore[arg-type]
     deliver: Literal["branch", "merge", "pr"] = _key("branch", "how the work reaches the target repository")
     artifacts: Many[Glob] = _key((), "files to keep beside the log")
     idempotency_key: Line | None = _key(None, "the same key and content are one job", "idempotency-key")

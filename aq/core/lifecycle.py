@@ -96,30 +96,80 @@ def _rows() -> tuple[Transition, ...]:
     row(t.CLAIM, "inbox>building", rule.TAKEN, "host", "epoch + 1 and one charge")
     back = f"{building}>{inbox} {building}>{dead}"
     in_review = f"{review}>{review} {review}>{inbox} {review}>{dead}"
-    row(t.RELEASE, f"{back} {in_review}", rule.DROPPED, "host", "the holder gives the job back; charged to infra")
+    row(
+        t.RELEASE,
+        f"{back} {in_review}",
+        rule.DROPPED,
+        "host",
+        "the holder gives the job back; charged to infra",
+    )
     row(t.PREEMPT, back, rule.DROPPED, "host", "a critical job takes the slot; charged to preempted")
     row(t.RECLAIM, f"{back} {in_review}", rule.DROPPED, "host", "the holder fell silent; charged to lost")
     row(t.LAND, "building>review", rule.KEPT, "host", "the engine is done; its branch is pushed")
     row(t.VERIFIED, "review>testing", rule.DROPPED, "host", "verify passed")
     row(t.UNVERIFIED, "review>review", rule.DROPPED, "host", "no verify was asked: verdict none")
-    row(t.HOLD, f"{inbox}>{inbox} {testing}>{testing} {shipped}>{shipped}", rule.NONE, "host", "waits for a named human action")
+    row(
+        t.HOLD,
+        f"{inbox}>{inbox} {testing}>{testing} {shipped}>{shipped}",
+        rule.NONE,
+        "host",
+        "waits for a named human action",
+    )
     row(t.HOLD, f"{review}>{review}", rule.ANY, "host", "waits for a named human action")
     ends = (failed, inbox, dead)
-    row(t.FAIL, " ".join(f"{s}>{e}" for s in (building, review) for e in ends), rule.DROPPED, "host", "the run failed: retry, dead letter, or failed when its class is not retried")
-    row(t.VERIFY_CLAIM, "review>review", rule.TAKEN, "host", "epoch + 1, no attempt charged: verify a landed branch")
+    row(
+        t.FAIL,
+        " ".join(f"{s}>{e}" for s in (building, review) for e in ends),
+        rule.DROPPED,
+        "host",
+        "the run failed: retry, dead letter, or failed when its class is not retried",
+    )
+    row(
+        t.VERIFY_CLAIM,
+        "review>review",
+        rule.TAKEN,
+        "host",
+        "epoch + 1, no attempt charged: verify a landed branch",
+    )
     row(t.PROMOTE, "review>testing", rule.NONE, "person", "accepts a verdict, or overrides by name")
     row(t.SHIP, "testing>shipped", rule.NONE, "person", "done")
-    row(t.REJECT, " ".join(f"{s}>{e}" for s in (review, testing) for e in (failed, inbox)), rule.NONE, "person", "not good enough; the message goes into the record")
-    row(t.REQUEUE, f"{failed}>{inbox} {dead}>{inbox}", rule.NONE, "person", "a new submission: counters 0, epoch goes on")
+    row(
+        t.REJECT,
+        " ".join(f"{s}>{e}" for s in (review, testing) for e in (failed, inbox)),
+        rule.NONE,
+        "person",
+        "not good enough; the message goes into the record",
+    )
+    row(
+        t.REQUEUE,
+        f"{failed}>{inbox} {dead}>{inbox}",
+        rule.NONE,
+        "person",
+        "a new submission: counters 0, epoch goes on",
+    )
     row(t.CANCEL, " ".join(f"{s}>{failed}" for s in LIVE), rule.ANY, "person", "stop it and end it")
     row(t.APPROVE, "review>review testing>testing", rule.NONE, "person", "record only")
     same = " ".join(f"{s}>{s}" for s in LIVE)
     row(t.PAUSE_JOB, same, rule.AS_IS, "person", "record only: this job is not claimed")
-    row(t.RESUME_JOB, f"{same} {shipped}>{shipped}", rule.AS_IS, "person", "record only: pause or hold lifted")
-    row(t.FENCED, " ".join(f"{s}>{s}" for s in Stage), rule.AS_IS, "host", "record only: a late result was refused; its branch is kept")
+    row(
+        t.RESUME_JOB, f"{same} {shipped}>{shipped}", rule.AS_IS, "person", "record only: pause or hold lifted"
+    )
+    row(
+        t.FENCED,
+        " ".join(f"{s}>{s}" for s in Stage),
+        rule.AS_IS,
+        "host",
+        "record only: a late result was refused; its branch is kept",
+    )
     row(t.FIX_ROUND, "review>review", rule.KEPT, "host", "record only: the engine gets the failing output")
     row(t.DELIVERED, "shipped>shipped", rule.NONE, "host", "record only: the work is in the target branch")
-    row(t.REPAIR, " ".join(f"{s}>{e}" for s in Stage for e in (inbox, failed)), rule.ANY, "person", "`aq doctor --fix` puts an illegal hand edit right")
+    row(
+        t.REPAIR,
+        " ".join(f"{s}>{e}" for s in Stage for e in (inbox, failed)),
+        rule.ANY,
+        "person",
+        "`aq doctor --fix` puts an illegal hand edit right",
+    )
     return tuple(rows)
 
 
@@ -132,7 +182,9 @@ def transition(trigger: Trigger, source: Stage | None, target: Stage) -> Transit
     try:
         return _TABLE[trigger, source, target]
     except KeyError:
-        raise IllegalTransitionError(f"{trigger} may not move a job from {source or 'nowhere'} to {target}") from None
+        raise IllegalTransitionError(
+            f"{trigger} may not move a job from {source or 'nowhere'} to {target}"
+        ) from None
 
 
 def lease_allowed(rule: LeaseRule, *, before: bool, after: bool, same: bool) -> bool:

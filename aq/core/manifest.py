@@ -54,7 +54,18 @@ class Budget:
     wall: float | None = None
 
 
-FAILURE_CLASSES = ("timeout", "verify_failed", "crash", "agent", "budget", "denied", "context", "overloaded", "network", "unknown")
+FAILURE_CLASSES = (
+    "timeout",
+    "verify_failed",
+    "crash",
+    "agent",
+    "budget",
+    "denied",
+    "context",
+    "overloaded",
+    "network",
+    "unknown",
+)
 RETRIED_BY_DEFAULT = ("timeout", "verify_failed", "crash", "agent", "overloaded", "network", "unknown")
 
 

@@ -139,9 +139,17 @@ def _text(pattern: str = "", example: str = "") -> WithJsonSchema:
 
 
 Flag = Annotated[bool, BeforeValidator(_wrap(_flag)), WithJsonSchema({"type": "boolean"})]
-Duration = Annotated[float, BeforeValidator(_wrap(parse_duration)), _text(r"^\d+(\.\d+)?(ms|s|m|h|d)$", "45m")]
-Count = Annotated[int, BeforeValidator(_wrap(parse_count)), WithJsonSchema({"type": ["string", "integer"], "examples": ["2M"]})]
-Number = Annotated[int, BeforeValidator(_wrap(_count_number)), WithJsonSchema({"type": "integer", "minimum": 0})]
+Duration = Annotated[
+    float, BeforeValidator(_wrap(parse_duration)), _text(r"^\d+(\.\d+)?(ms|s|m|h|d)$", "45m")
+]
+Count = Annotated[
+    int,
+    BeforeValidator(_wrap(parse_count)),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["2M"]}),
+]
+Number = Annotated[
+    int, BeforeValidator(_wrap(_count_number)), WithJsonSchema({"type": "integer", "minimum": 0})
+]
 Usd = Annotated[float, BeforeValidator(_wrap(_usd)), WithJsonSchema({"type": "number", "minimum": 0})]
 JobId = Annotated[str, BeforeValidator(_wrap(_job_id)), _text(ID_PATTERN, "fix-login")]
 Ref = Annotated[str, BeforeValidator(_wrap(_ref)), _text(REF_PATTERN, "main")]
@@ -164,7 +172,9 @@ def known_keys(model: type[BaseModel]) -> dict[str, str]:
     """The keys a person may write for a model, each with its field's name."""
     keys: dict[str, str] = {}
     for name, info in model.model_fields.items():
-        choices = getattr(info.validation_alias, "choices", None) or [info.validation_alias or info.alias or name]
+        choices = getattr(info.validation_alias, "choices", None) or [
+            info.validation_alias or info.alias or name
+        ]
         keys.update({str(choice): name for choice in choices})
     return keys
 
@@ -185,7 +195,9 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     key = ".".join(str(part) for part in path)
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), known_keys(_model_at(model, path[:-1])), n=1, cutoff=0.6)
+        near = difflib.get_close_matches(
+            str(path[-1]), known_keys(_model_at(model, path[:-1])), n=1, cutoff=0.6
+        )
         return f"unknown key {key!r}", f"did you mean {near[0]!r}?" if near else "`aq schema` lists the keys"
     if kind == "aq":
         return f"{key}: {context['what']}" if key else str(context["what"]), str(context["hint"])

@@ -69,7 +69,11 @@ def plan(snapshot: Snapshot, hosts: Mapping[str, Beat], now: Instant, memory: Me
     waiting_jobs = sorted(snapshot.stages.get(Stage.INBOX, {}).values(), key=lambda job: job.order)
     if blocked:
         return Plan((), {job.id: blocked[0] for job in waiting_jobs})
-    to_verify = [job for job in snapshot.jobs(Stage.REVIEW) if job.to_be_verified and job.record.tip and not job.problem]
+    to_verify = [
+        job
+        for job in snapshot.jobs(Stage.REVIEW)
+        if job.to_be_verified and job.record.tip and not job.problem
+    ]
     free = free_slots(snapshot, hosts)
     chooser = _Chooser(hosts, free, passed)
     assignments: list[Assignment] = []
@@ -94,7 +98,9 @@ def plan(snapshot: Snapshot, hosts: Mapping[str, Beat], now: Instant, memory: Me
 class _Chooser:
     """Gives jobs to hosts, one slot each, remembering what is left."""
 
-    def __init__(self, hosts: Mapping[str, Beat], free: dict[str, int], passed: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, hosts: Mapping[str, Beat], free: dict[str, int], passed: Mapping[str, frozenset[str]]
+    ) -> None:
         self.hosts, self.free, self.passed = hosts, free, passed
         # Many jobs ask for the same things: the hosts that can are found once for each such group.
         self.capable: dict[tuple[object, ...], list[str]] = {}
@@ -102,11 +108,17 @@ class _Chooser:
     def able(self, manifest: Manifest) -> list[str]:
         key = (manifest.engine, manifest.engine_class, manifest.repo, manifest.capabilities)
         if key not in self.capable:
-            self.capable[key] = [name for name, beat in self.hosts.items() if not host_blockers(manifest, beat.offers, beat.engines)]
+            self.capable[key] = [
+                name
+                for name, beat in self.hosts.items()
+                if not host_blockers(manifest, beat.offers, beat.engines)
+            ]
         return self.capable[key]
 
     def _pick(self, job: Job, names: list[str]) -> str:
-        ready = [name for name in names if self.free.get(name, 0) > 0 and job.id not in self.hosts[name].refuses]
+        ready = [
+            name for name in names if self.free.get(name, 0) > 0 and job.id not in self.hosts[name].refuses
+        ]
         skipped = self.passed.get(job.id, frozenset())
         # When every host let its turn pass, start over: better a race than a job that waits.
         candidates = [name for name in ready if name not in skipped] or ready
@@ -119,7 +131,9 @@ class _Chooser:
         if not any(self.free.values()):
             return None
         name = self._pick(job, self.able(job.manifest))
-        return Assignment(job.id, name, resolve_engine(job.manifest, self.hosts[name].engines)) if name else None
+        return (
+            Assignment(job.id, name, resolve_engine(job.manifest, self.hosts[name].engines)) if name else None
+        )
 
     def choose_verifier(self, job: Job) -> list[Assignment]:
         need = f"repo:{job.manifest.repo}"
@@ -130,13 +144,24 @@ class _Chooser:
     def why(self, job: Job) -> str:
         able = self.able(job.manifest)
         if able:
-            refusals = [f"{name}: {self.hosts[name].refuses[job.id]}" for name in able if job.id in self.hosts[name].refuses]
+            refusals = [
+                f"{name}: {self.hosts[name].refuses[job.id]}"
+                for name in able
+                if job.id in self.hosts[name].refuses
+            ]
             if len(refusals) == len(able):
                 return refusals[0]
-            return "waits for a free slot" if any(self.hosts[name].slots for name in able) else "no host takes work"
+            return (
+                "waits for a free slot"
+                if any(self.hosts[name].slots for name in able)
+                else "no host takes work"
+            )
         if not self.hosts:
             return "no live host"
-        reasons = [(host_blockers(job.manifest, beat.offers, beat.engines), name) for name, beat in sorted(self.hosts.items())]
+        reasons = [
+            (host_blockers(job.manifest, beat.offers, beat.engines), name)
+            for name, beat in sorted(self.hosts.items())
+        ]
         clauses, name = min(reasons, key=lambda pair: len(pair[0]))
         return f"no live host can run it: {name} {', '.join(clauses)}"
 

@@ -13,6 +13,8 @@ def prompt_of(job: Job, body: str) -> str:
         parts.append(f"## Feedback on earlier attempts\n\n{notes}")
     failed = [run for run in job.record.runs if run.ended and run.reason]
     if failed:
-        lines = "\n".join(f"- attempt {run.attempt} on {run.host}: {run.outcome}: {run.reason}" for run in failed)
+        lines = "\n".join(
+            f"- attempt {run.attempt} on {run.host}: {run.outcome}: {run.reason}" for run in failed
+        )
         parts.append(f"## How earlier attempts ended\n\n{lines}")
     return "\n\n".join(parts) + "\n"

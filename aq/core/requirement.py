@@ -31,7 +31,9 @@ def parse_requirement(text: str) -> Requirement:
     """Read one clause. Raises AqError with the grammar when it is none."""
     match = _GRAMMAR.match(text)
     if not match:
-        raise AqError(f"{text!r} is not a capability", "write os:linux, engine:claude, has:docker or node>=20")
+        raise AqError(
+            f"{text!r} is not a capability", "write os:linux, engine:claude, has:docker or node>=20"
+        )
     op = match["op"] or ""
     version = tuple(int(part) for part in match["version"].split(".")) if op else ()
     return Requirement(text, match["name"], match["value"] or "", "==" if op == "=" else op, version)
@@ -67,7 +69,9 @@ def satisfied(requirement: Requirement, offers: Iterable[str]) -> bool:
         wanted = requirement.text
         bare = requirement.value if requirement.name == "has" else requirement.name
         plain = requirement.name == "has" or not requirement.value
-        return any(offer == wanted or (plain and (offer == bare or offer.startswith(f"{bare}="))) for offer in offers)
+        return any(
+            offer == wanted or (plain and (offer == bare or offer.startswith(f"{bare}="))) for offer in offers
+        )
     prefix = f"{requirement.name}="
     return any(
         _compare(requirement.op, parse_version(offer[len(prefix) :]), requirement.version)
@@ -78,4 +82,6 @@ def satisfied(requirement: Requirement, offers: Iterable[str]) -> bool:
 
 def missing(requirements: Iterable[str], offers: frozenset[str]) -> tuple[str, ...]:
     """The clauses that these offers do not meet, in the order asked."""
-    return tuple(text for text in requirements if text not in offers and not satisfied(parse_requirement(text), offers))
+    return tuple(
+        text for text in requirements if text not in offers and not satisfied(parse_requirement(text), offers)
+    )

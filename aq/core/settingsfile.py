@@ -44,7 +44,7 @@ class BudgetsForm(Strict):
 
     default_usd: Usd = Field(default=1.0, alias="default-usd")
     fleet: LimitForm | None = None
-    products: dict[JobId, LimitForm] = {}
+    products: dict[JobId, LimitForm] = Field(default={})
 
 
 class TrustForm(Strict):
@@ -60,21 +60,38 @@ def _cadence(value: Any) -> Any:
 class SettingsFile(Strict):
     """Fleet settings of an aq queue. Everything is optional."""
 
-    cadence: Annotated[CadenceForm, BeforeValidator(_cadence, json_schema_input_type=Literal["local", "lan", "forge"] | CadenceForm)] = Field(
-        default=CadenceForm(), description="how often hosts look and speak: local, lan, forge, or a preset with changes"
+    cadence: Annotated[
+        CadenceForm,
+        BeforeValidator(_cadence, json_schema_input_type=Literal["local", "lan", "forge"] | CadenceForm),
+    ] = Field(
+        default=CadenceForm(),
+        description="how often hosts look and speak: local, lan, forge, or a preset with changes",
     )
-    defaults: JobFile = Field(default=JobFile(), description="job keys that apply where a job does not give them")
-    weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], float] = Field(default={}, description="router weights")
-    wip: WipForm = Field(default=WipForm(), description="people: jobs that may wait for a person; building: leases at once")
+    defaults: JobFile = Field(
+        default=JobFile(), description="job keys that apply where a job does not give them"
+    )
+    weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], float] = Field(
+        default={}, description="router weights"
+    )
+    wip: WipForm = Field(
+        default=WipForm(), description="people: jobs that may wait for a person; building: leases at once"
+    )
     budgets: BudgetsForm = Field(default=BudgetsForm(), description="money per day, reserved at claim")
-    trust: TrustForm = Field(default=TrustForm(), description="approvers: how many people must approve before ship")
-    beats: Literal["refs", "branches"] = Field(default="refs", description="where hosts write their heartbeat: refs/aq/hosts or, for forges that refuse it, branches")
+    trust: TrustForm = Field(
+        default=TrustForm(), description="approvers: how many people must approve before ship"
+    )
+    beats: Literal["refs", "branches"] = Field(
+        default="refs",
+        description="where hosts write their heartbeat: refs/aq/hosts or, for forges that refuse it, branches",
+    )
 
 
 def _cadence_of(form: CadenceForm) -> Cadence:
     preset = CADENCES[form.preset]
     values = {name: getattr(form, name) for name in Cadence.__dataclass_fields__}
-    return Cadence(**{name: getattr(preset, name) if value is None else value for name, value in values.items()})
+    return Cadence(
+        **{name: getattr(preset, name) if value is None else value for name, value in values.items()}
+    )
 
 
 def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
@@ -85,7 +102,10 @@ def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
         form = validate(SettingsFile, document)
         cadence = _cadence_of(form.cadence)
         if min(cadence.poll, cadence.beat) < 0.05 or cadence.ttl < 2 * cadence.beat:
-            what, hint = "cadence: ttl must be at least twice beat, and no interval below 50ms", "raise ttl or lower beat"
+            what, hint = (
+                "cadence: ttl must be at least twice beat, and no interval below 50ms",
+                "raise ttl or lower beat",
+            )
             raise InvalidFileError(what, hint, line=document.line(("cadence",)))
     except InvalidFileError as error:
         raise error.located(file) from None
@@ -93,10 +113,14 @@ def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
     return Settings(
         cadence=cadence,
         defaults=manifest_of(form.defaults),
-        weights=dict(form.weights),
+        weights={str(name): weight for name, weight in form.weights.items()},
         wip_people=form.wip.people,
         wip_building=form.wip.building,
-        budgets=Budgets(limits.default_usd, limits.fleet.usd if limits.fleet else None, {name: limit.usd for name, limit in limits.products.items()}),
+        budgets=Budgets(
+            limits.default_usd,
+            limits.fleet.usd if limits.fleet else None,
+            {name: limit.usd for name, limit in limits.products.items()},
+        ),
         approvers=form.trust.approvers,
         beats=form.beats,
     )

@@ -52,6 +52,14 @@ def settle_verify(fence: Fence, checks: tuple[CheckResult, ...], at: Instant, op
     failed = next((check for check in checks if not check.passed), None)
     if failed:
         reason = f"{failed.check}: {failed.detail}" if failed.detail else failed.check
-        return Fail(at=at, by=fence.host, op_id=op_id, fence=fence, failure="verify_failed", reason=reason, checks=checks)
+        return Fail(
+            at=at,
+            by=fence.host,
+            op_id=op_id,
+            fence=fence,
+            failure="verify_failed",
+            reason=reason,
+            checks=checks,
+        )
     judged = Verified if checks else Unverified
     return judged(at=at, by=fence.host, op_id=op_id, fence=fence, checks=checks)

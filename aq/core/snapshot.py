@@ -92,4 +92,6 @@ class Snapshot:
             if edit.after and edit.after.stage is not Stage.SHIPPED:
                 stages.setdefault(edit.after.stage, {})[edit.after.id] = edit.after
         pause = change.pause.value if change.pause else self.pause
-        return replace(self, tip=tip or self.tip, stages=stages, pause=pause, spend={**self.spend, **change.spend})
+        return replace(
+            self, tip=tip or self.tip, stages=stages, pause=pause, spend={**self.spend, **change.spend}
+        )

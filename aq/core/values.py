@@ -16,7 +16,11 @@ Value = TypeVar("Value")
 def plain(value: Any) -> Any:
     """Dataclasses, tuples and enums as dicts, lists and text. Fields at their default are left out."""
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if getattr(value, f.name) != _default(f)}
+        return {
+            f.name: plain(getattr(value, f.name))
+            for f in fields(value)
+            if getattr(value, f.name) != _default(f)
+        }
     if isinstance(value, (tuple, list, frozenset)):
         items = sorted(value) if isinstance(value, frozenset) else value
         return [plain(item) for item in items]
@@ -32,7 +36,7 @@ def _default(field: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 

@@ -25,7 +25,32 @@ from aq.host.rundir import RunDir, RunNote
 from aq.host.workspace import Captured, Workspace, WorkspaceError, Workspaces
 
 # What a child may see of our environment. No credentials: an engine's own come by name, from `env:`.
-_ENV = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SYSTEMROOT", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "VIRTUAL_ENV")
+_ENV = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "COMSPEC",
+    "PATHEXT",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "USERPROFILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "VIRTUAL_ENV",
+)
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 _MIN_SECRET = 8
 
@@ -37,7 +62,9 @@ class _Work:
         self.bench, self.order = bench, order
         self.run_id = f"{order.fence.job}-{order.fence.epoch}-{secrets.token_hex(6)}"
         self.dir = RunDir(bench.runs, order.fence.job, order.fence.epoch)
-        self.note = RunNote(order.fence.job, order.fence.host, order.fence.epoch, order.fence.nonce, self.run_id)
+        self.note = RunNote(
+            order.fence.job, order.fence.host, order.fence.epoch, order.fence.nonce, self.run_id
+        )
         self.workspace: Workspace | None = None
         self.child: Child | None = None
         self.stop_reason = ""
@@ -61,10 +88,14 @@ class _Work:
                 if self.over:
                     return
             self._verify()
-        except Exception as error:  # noqa: BLE001 - a run that breaks must never take the runner with it
+        except Exception as error:
             what = f"{type(error).__name__}: {error}"
             judging = order.verify_tip or self.verify_may_start.is_set()
-            self.bench.reports.put(Checked(order.fence, (), what) if judging else Ended(order.fence, Outcome(Ending.INFRA, reason=what)))
+            self.bench.reports.put(
+                Checked(order.fence, (), what)
+                if judging
+                else Ended(order.fence, Outcome(Ending.INFRA, reason=what))
+            )
         finally:
             self.dir.finish()
 
@@ -88,14 +119,27 @@ class _Work:
         tokens = 0 if usd == 0.0 else None
         if ended.code == 0:
             return self._with_work(Outcome(Ending.DONE, usd=usd, tokens=tokens))
-        failure, what = ("crash", ended.signal_name) if ended.signal_name else ("agent", f"exit code {ended.code}")
-        return self._with_work(Outcome(Ending.FAILED, failure, f"{what}: {last[-300:]}" if last else what, usd=usd, tokens=tokens))
+        failure, what = (
+            ("crash", ended.signal_name) if ended.signal_name else ("agent", f"exit code {ended.code}")
+        )
+        return self._with_work(
+            Outcome(
+                Ending.FAILED, failure, f"{what}: {last[-300:]}" if last else what, usd=usd, tokens=tokens
+            )
+        )
 
     def _prepare(self) -> Workspace:
         manifest = self.order.manifest
         source = self.bench.config.repos.get(manifest.repo, "")
         in_place = manifest.workspace == "in-place"
-        return self.bench.workspaces.prepare(self.dir.path, source=source, cwd=manifest.cwd, base=manifest.base, in_place=in_place, branch=self.branch)
+        return self.bench.workspaces.prepare(
+            self.dir.path,
+            source=source,
+            cwd=manifest.cwd,
+            base=manifest.base,
+            in_place=in_place,
+            branch=self.branch,
+        )
 
     @property
     def branch(self) -> str:
@@ -106,10 +150,27 @@ class _Work:
         prompt = self.dir.path / "prompt.md"
         prompt.write_text(order.prompt, encoding="utf-8", newline="\n")
         engine = ENGINES[order.engine]
-        launch = engine.launch(Brief(order.body, prompt, self.dir.path, workspace.path, order.manifest.model, order.manifest.yolo))
-        return self._command(launch.argv, workspace, {**launch.env, "AQ_PROMPT_FILE": str(prompt)}, order.manifest.timeout, launch.stdin)
+        launch = engine.launch(
+            Brief(
+                order.body, prompt, self.dir.path, workspace.path, order.manifest.model, order.manifest.yolo
+            )
+        )
+        return self._command(
+            launch.argv,
+            workspace,
+            {**launch.env, "AQ_PROMPT_FILE": str(prompt)},
+            order.manifest.timeout,
+            launch.stdin,
+        )
 
-    def _command(self, argv: tuple[str, ...], workspace: Workspace, env: Mapping[str, str], timeout: float, stdin: Path | None = None) -> tuple[Exit, str]:
+    def _command(
+        self,
+        argv: tuple[str, ...],
+        workspace: Workspace,
+        env: Mapping[str, str],
+        timeout: float,
+        stdin: Path | None = None,
+    ) -> tuple[Exit, str]:
         order = self.order
         child = Child(
             argv,
@@ -142,13 +203,19 @@ class _Work:
                 return outcome
             return Outcome(Ending.INFRA, reason=f"capture: {error}", usd=outcome.usd)
         if work.tip and not work.pushed and outcome.ending is Ending.DONE:
-            return Outcome(Ending.INFRA, reason=f"the branch {work.branch} cannot be pushed to {self.workspace.source}", usd=outcome.usd)
+            return Outcome(
+                Ending.INFRA,
+                reason=f"the branch {work.branch} cannot be pushed to {self.workspace.source}",
+                usd=outcome.usd,
+            )
         return _with(outcome, work)
 
     def _prepare_verify(self) -> None:
         order = self.order
         source = self.bench.config.repos.get(order.manifest.repo, "") or order.manifest.cwd
-        self.workspace = self.bench.workspaces.at_branch(self.dir.path, source=source, branch=order.verify_branch, tip=order.verify_tip)
+        self.workspace = self.bench.workspaces.at_branch(
+            self.dir.path, source=source, branch=order.verify_branch, tip=order.verify_tip
+        )
 
     def _verify(self) -> None:
         order, workspace = self.order, self.workspace
@@ -156,7 +223,12 @@ class _Work:
         shell = shutil.which("sh") or "sh"
 
         def command(line: str) -> tuple[Exit, str]:
-            return self._command((shell, "-c", line), workspace, {"AQ_PROMPT_FILE": str(self.dir.path / "prompt.md")}, order.manifest.timeout)
+            return self._command(
+                (shell, "-c", line),
+                workspace,
+                {"AQ_PROMPT_FILE": str(self.dir.path / "prompt.md")},
+                order.manifest.timeout,
+            )
 
         checks = run_checks(order.manifest.verify, workspace.path, command)
         if self.stop_reason:
@@ -200,7 +272,12 @@ class Bench:
         env = {name: os.environ[name] for name in names if name in os.environ}
         env |= {"TERM": "dumb", "TMPDIR": str(folder / "tmp"), "GIT_TERMINAL_PROMPT": "0"}
         fence = order.fence
-        return env | {"AQ_JOB": fence.job, "AQ_EPOCH": str(fence.epoch), "AQ_ATTEMPT": str(order.attempt), "AQ_HOST": fence.host}
+        return env | {
+            "AQ_JOB": fence.job,
+            "AQ_EPOCH": str(fence.epoch),
+            "AQ_ATTEMPT": str(order.attempt),
+            "AQ_HOST": fence.host,
+        }
 
     def start(self, order: Order) -> None:
         """Begin a run."""

@@ -15,7 +15,9 @@ _DETAIL = 400
 RunCommand = Callable[[str], tuple[Exit, str]]
 
 
-def run_checks(checks: tuple[Check, ...], workspace: Path, run_command: RunCommand) -> tuple[CheckResult, ...]:
+def run_checks(
+    checks: tuple[Check, ...], workspace: Path, run_command: RunCommand
+) -> tuple[CheckResult, ...]:
     """Each check in order; the first that fails ends the list."""
     results: list[CheckResult] = []
     for check in checks:
@@ -51,7 +53,14 @@ def _file_exists(name: str, value: str, workspace: Path) -> CheckResult:
 
 def _git_clean(name: str, workspace: Path) -> CheckResult:
     git = shutil.which("git") or "git"
-    listed = subprocess.run([git, "-c", "core.fsmonitor=false", "status", "--porcelain"], cwd=workspace, capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+    listed = subprocess.run(
+        [git, "-c", "core.fsmonitor=false", "status", "--porcelain"],
+        cwd=workspace,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     dirty = listed.stdout.decode("utf-8", "replace").splitlines()
     if listed.returncode:
         return CheckResult(name, passed=False, detail="not a git work tree")

@@ -26,13 +26,19 @@ class HostFile(Strict):
     """Settings of one host. Everything is optional."""
 
     name: JobId | None = Field(default=None, description="the host's name; default: the machine's")
-    slots: Annotated[Number, BeforeValidator(_slots)] = Field(default=1, description="how many jobs run at once")
-    roots: Many[AbsolutePath] = Field(default=(), description="folders that `cwd` must lie under; default: any")
+    slots: Annotated[Number, BeforeValidator(_slots)] = Field(
+        default=1, description="how many jobs run at once"
+    )
+    roots: Many[AbsolutePath] = Field(
+        default=(), description="folders that `cwd` must lie under; default: any"
+    )
     repos: dict[Name, Line] = Field(default={}, description="target repositories by name: a URL or a path")
     allow: Many[Name] = Field(default=(), description="the only engines that may be used")
     deny: Many[Name] = Field(default=(), description="engines that may not be used")
     offers: Many[Line] = Field(default=(), description="more capabilities, such as has:licence")
-    stop_grace: Duration = Field(default=10, alias="stop-grace", description="how long a stopped engine may take to end")
+    stop_grace: Duration = Field(
+        default=10, alias="stop-grace", description="how long a stopped engine may take to end"
+    )
     min_disk: Number = Field(default=1, alias="min-disk", description="GiB that must be free before a claim")
 
 

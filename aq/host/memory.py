@@ -33,7 +33,10 @@ class HostMemory:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise AqError(f"`aq run` is already running here as host {host}", "stop that one, or give this one another name with --host") from None
+            raise AqError(
+                f"`aq run` is already running here as host {host}",
+                "stop that one, or give this one another name with --host",
+            ) from None
         (self.state / "pid").write_text(str(os.getpid()), encoding="utf-8")
 
     def unlock(self) -> None:
@@ -68,13 +71,19 @@ class HostMemory:
             saved = json.loads((self.state / "observations.json").read_text("utf-8"))
             if saved["boot"] != boot_id():
                 return {}
-            return {str(key): (str(token), float(since), int(fetches)) for key, (token, since, fetches) in saved["leases"].items()}
+            return {
+                str(key): (str(token), float(since), int(fetches))
+                for key, (token, since, fetches) in saved["leases"].items()
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     def save_evidence(self, evidence: _Evidence) -> None:
         """Keep observations."""
-        self._write("observations.json", {"boot": boot_id(), "leases": {key: list(value) for key, value in evidence.items()}})
+        self._write(
+            "observations.json",
+            {"boot": boot_id(), "leases": {key: list(value) for key, value in evidence.items()}},
+        )
 
     def orphans(self) -> Iterable[str]:
         """End what an earlier process of this host left running; the nonces of those runs. Only ever

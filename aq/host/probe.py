@@ -39,7 +39,13 @@ def _version(tool: str) -> str | None:
     if not path:
         return None
     try:
-        done = subprocess.run([path, _TOOLS[tool]], capture_output=True, timeout=_PROBE_SECONDS, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            [path, _TOOLS[tool]],
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = _VERSION.search((done.stdout + done.stderr).decode("utf-8", "replace"))
@@ -49,7 +55,12 @@ def _version(tool: str) -> str | None:
 def probe_offers(config: HostConfig) -> frozenset[str]:
     """Every capability of this host, as offers like `os:linux` and `node=22.3.0`."""
     system = _SYSTEMS.get(sys.platform, sys.platform)
-    offers = {f"os:{system}", f"arch:{platform.machine().lower() or 'unknown'}", f"host:{config.name}", f"cpus={os.cpu_count() or 1}"}
+    offers = {
+        f"os:{system}",
+        f"arch:{platform.machine().lower() or 'unknown'}",
+        f"host:{config.name}",
+        f"cpus={os.cpu_count() or 1}",
+    }
     offers.add(f"python={platform.python_version()}")
     with ThreadPoolExecutor(max_workers=8) as pool:
         offers |= {found for found in pool.map(_version, _TOOLS) if found}
@@ -60,4 +71,6 @@ def probe_offers(config: HostConfig) -> frozenset[str]:
 
 def probe_engines(config: HostConfig) -> dict[str, str]:
     """The engines that are here and allowed, in order of preference, each with its class."""
-    return {name: engine.kind for name, engine in ENGINES.items() if config.may_use(name) and engine.present()}
+    return {
+        name: engine.kind for name, engine in ENGINES.items() if config.may_use(name) and engine.present()
+    }

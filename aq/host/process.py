@@ -83,7 +83,17 @@ class Child:
     """One supervised process tree."""
 
     def __init__(
-        self, argv: Iterable[str], *, cwd: Path, env: Mapping[str, str], log: Path, run_id: str, stdin: Path | None = None, grace: float = 10.0, known_secrets: tuple[str, ...] = (), on_start: Callable[[int, float], None] | None = None
+        self,
+        argv: Iterable[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        run_id: str,
+        stdin: Path | None = None,
+        grace: float = 10.0,
+        known_secrets: tuple[str, ...] = (),
+        on_start: Callable[[int, float], None] | None = None,
     ) -> None:
         self.run_id, self.grace = run_id, grace
         self.stopped = ""
@@ -124,7 +134,13 @@ class Child:
     def _start_lifeline(self) -> subprocess.Popen[bytes] | None:
         if os.name != "posix":
             return None
-        return subprocess.Popen(["/bin/sh", "-c", _LIFELINE, "aq-lifeline", str(self.pid)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.Popen(
+            ["/bin/sh", "-c", _LIFELINE, "aq-lifeline", str(self.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _pump_output(self) -> None:
         assert self._process.stdout
@@ -228,7 +244,11 @@ def marked(run_id: str) -> list[psutil.Process]:
     me = os.getpid()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != me and process.environ().get(RUN_ID) == run_id and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                process.pid != me
+                and process.environ().get(RUN_ID) == run_id
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process)
     return found
 

@@ -14,8 +14,28 @@ from filelock import FileLock
 
 from aq.core.errors import AqError
 
-_ENV_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-_SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.attributesFile=/dev/null", "-c", "protocol.ext.allow=never", "-c", "gc.auto=0", "-c", "commit.gpgsign=false")
+_ENV_KEPT = (
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+)
+_SAFE = (
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "protocol.ext.allow=never",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "commit.gpgsign=false",
+)
 _TIMEOUT = 600
 
 
@@ -23,22 +43,45 @@ class WorkspaceError(AqError):
     """The workspace could not be prepared or captured: infrastructure, not the job's fault."""
 
 
-def _git(*args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def _git(
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
     binary = shutil.which("git") or "git"
-    base = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _ENV_KEPT}
-    base |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_ATTR_NOSYSTEM": "1", **(env or {})}
+    base = {
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _ENV_KEPT
+    }
+    base |= {
+        "LC_ALL": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        **(env or {}),
+    }
     base.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     try:
-        return subprocess.run([binary, *_SAFE, *args], cwd=cwd, env=base, input=data, capture_output=True, timeout=_TIMEOUT, check=False, stdin=None if data is not None else subprocess.DEVNULL)
+        return subprocess.run(
+            [binary, *_SAFE, *args],
+            cwd=cwd,
+            env=base,
+            input=data,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+            stdin=None if data is not None else subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
         raise WorkspaceError(f"git {args[0]} did not end within {_TIMEOUT} s") from None
 
 
-def _must(*args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None) -> str:
+def _must(
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
+) -> str:
     done = _git(*args, cwd=cwd, env=env, data=data)
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise WorkspaceError(f"git {next((a for a in args if not a.startswith('-')), '')} failed: {words[0] if words else done.returncode}")
+        raise WorkspaceError(
+            f"git {next((a for a in args if not a.startswith('-')), '')} failed: {words[0] if words else done.returncode}"
+        )
     return done.stdout.decode("utf-8", "replace").strip()
 
 
@@ -72,7 +115,12 @@ class Workspace:
         tree = _must("write-tree", env=env)
         if tree == _must("rev-parse", f"{self.base}^{{tree}}", env={"GIT_DIR": str(self.mirror)}):
             return Captured()
-        who = {"GIT_AUTHOR_NAME": "aq", "GIT_AUTHOR_EMAIL": "aq@aq.invalid", "GIT_COMMITTER_NAME": "aq", "GIT_COMMITTER_EMAIL": "aq@aq.invalid"}
+        who = {
+            "GIT_AUTHOR_NAME": "aq",
+            "GIT_AUTHOR_EMAIL": "aq@aq.invalid",
+            "GIT_COMMITTER_NAME": "aq",
+            "GIT_COMMITTER_EMAIL": "aq@aq.invalid",
+        }
         tip = _must("commit-tree", tree, "-p", self.base, env={**env, **who}, data=message.encode())
         for name in (branch, f"{branch}-{nonce[:4]}"):
             if self._push(name, tip):
@@ -81,7 +129,17 @@ class Workspace:
 
     def _push(self, branch: str, tip: str) -> bool:
         ref = f"refs/heads/{branch}"
-        _git("--git-dir", str(self.mirror), "push", "--quiet", "--no-verify", f"--force-with-lease={ref}:", "--", self.source, f"{tip}:{ref}")
+        _git(
+            "--git-dir",
+            str(self.mirror),
+            "push",
+            "--quiet",
+            "--no-verify",
+            f"--force-with-lease={ref}:",
+            "--",
+            self.source,
+            f"{tip}:{ref}",
+        )
         # What counts is what the remote has now, not what the push said.
         return remote_has(self.source, branch, tip)
 
@@ -98,7 +156,9 @@ class Workspaces:
     def __init__(self, state: Path) -> None:
         self.mirrors = state / "mirrors"
 
-    def prepare(self, folder: Path, *, source: str, cwd: str, base: str, in_place: bool, branch: str) -> Workspace:
+    def prepare(
+        self, folder: Path, *, source: str, cwd: str, base: str, in_place: bool, branch: str
+    ) -> Workspace:
         """The workspace for a run. `source` is a repository's URL or path, `cwd` a folder of this
         host; without either the run gets an empty folder. Raises WorkspaceError."""
         if cwd:
@@ -127,7 +187,18 @@ class Workspaces:
         with FileLock(f"{mirror}.lock"):
             if not (mirror / "HEAD").exists():
                 _must("init", "--quiet", "--bare", str(mirror))
-            _must("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--", source, "+refs/heads/*:refs/target/*")
+            _must(
+                "--git-dir",
+                str(mirror),
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--prune",
+                "--no-write-fetch-head",
+                "--",
+                source,
+                "+refs/heads/*:refs/target/*",
+            )
         return mirror
 
     @staticmethod
@@ -138,7 +209,9 @@ class Workspaces:
             if not heads:
                 raise WorkspaceError(f"{source} has no default branch", "name one with `base:`")
             base = heads[0].removeprefix("refs/heads/")
-        done = _git("--git-dir", str(mirror), "rev-parse", "--verify", "--quiet", f"refs/target/{base}^{{commit}}")
+        done = _git(
+            "--git-dir", str(mirror), "rev-parse", "--verify", "--quiet", f"refs/target/{base}^{{commit}}"
+        )
         if done.returncode:
             raise WorkspaceError(f"{source} has no branch {base}", "push it there, or change `base:`")
         return done.stdout.decode().strip()

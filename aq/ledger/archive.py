@@ -58,7 +58,8 @@ class TreeArchive:
             self._old = None
             size = self._reader.oid_size
             self._loaded = [
-                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, self._reader.objects.tree(oid), size) for path, oid in self._walk("", self.oid, 3)
+                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, self._reader.objects.tree(oid), size)
+                for path, oid in self._walk("", self.oid, 3)
             ]
         return self._loaded
 

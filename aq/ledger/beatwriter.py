@@ -22,7 +22,10 @@ class HostNameInUseError(AqError):
     """Another machine beats under our name."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(f"host name {host} is in use by another machine", "give this one another name with --host, or `name:` in the host config")
+        super().__init__(
+            f"host name {host} is in use by another machine",
+            "give this one another name with --host, or `name:` in the host config",
+        )
 
 
 def _nothing() -> Beat:
@@ -61,7 +64,9 @@ class BeatWriter:
     def prepare(self, tip: str) -> PushSpec:
         """A new beat, and the push that publishes it."""
         beat = replace(self.compose(), tip=tip)
-        oid = self.committer.raw_commit(self.committer.empty_tree(), (), encode(beat).decode(), self.who, beat.at)
+        oid = self.committer.raw_commit(
+            self.committer.empty_tree(), (), encode(beat).decode(), self.who, beat.at
+        )
         self.confirmed, self._pending, self._published = False, oid, beat
         self.own = [*self.own[-_KEPT:], oid]
         self._save()

@@ -25,7 +25,10 @@ class Identity:
     def line(self, at: Instant) -> str:
         """The identity as a commit writes it."""
         clean = "".join(c for c in self.name if c.isprintable() and c not in "<>").strip() or "aq"
-        mail = "".join(c for c in self.email if c.isprintable() and c not in "<> ") or f"{slug(clean)}@aq.invalid"
+        mail = (
+            "".join(c for c in self.email if c.isprintable() and c not in "<> ")
+            or f"{slug(clean)}@aq.invalid"
+        )
         return f"{clean} <{mail}> {unix(at)} +0000"
 
 
@@ -68,7 +71,9 @@ class Committer:
         tree = self._spliced(root, _nested(edits)) or self._write_tree(Tree([]))
         return self.raw_commit(tree, (parent,), message, who, at)
 
-    def raw_commit(self, tree: str, parents: tuple[str, ...], message: str, who: Identity, at: Instant) -> str:
+    def raw_commit(
+        self, tree: str, parents: tuple[str, ...], message: str, who: Identity, at: Instant
+    ) -> str:
         """A commit object with any tree and parents."""
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {who.line(at)}", f"committer {who.line(at)}", "", message]
@@ -105,7 +110,9 @@ class Committer:
             present = tree.get(name)
             below = present.oid.hex() if present and present.mode == TREE_MODE else ""
             # Git drops empty folders, and a `cp` to a missing inbox would create a file of that name.
-            oid = self._spliced(below, edit) or self._write_tree(Tree([Entry(FILE_MODE, b".gitkeep", self._empty_blob())]))
+            oid = self._spliced(below, edit) or self._write_tree(
+                Tree([Entry(FILE_MODE, b".gitkeep", self._empty_blob())])
+            )
             return Entry(TREE_MODE, name, bytes.fromhex(oid))
         blob = edit.blob if edit.content is None else self.objects.write("blob", edit.content)
         return Entry(FILE_MODE, name, bytes.fromhex(blob)) if blob else None

@@ -18,7 +18,22 @@ from aq.ledger.paths import QueuePaths
 
 # What a person may set to reach a remote. Every other GIT_ variable could redirect us: a hook or an
 # engine that starts aq has GIT_DIR and GIT_INDEX_FILE in its environment.
-_KEPT = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_PROXY_COMMAND", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_TRACE", "GIT_TRACE2", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH")
+_KEPT = (
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_KEY",
+    "GIT_TRACE",
+    "GIT_TRACE2",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_EXEC_PATH",
+)
 _FIXED = {
     "LC_ALL": "C",
     "LANGUAGE": "C",
@@ -60,7 +75,9 @@ def scrubbed(environ: Mapping[str, str], **more: str) -> dict[str, str]:
     return {**env, **_FIXED, **more}
 
 
-def spawn(args: list[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    args: list[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A long-lived git child that reads stdin and writes stdout."""
     return subprocess.Popen(
         [git_binary(), *args],
@@ -83,7 +100,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def run(
-    args: list[str], *, cwd: Path | None = None, data: bytes | None = None, timeout: float = LOCAL_TIMEOUT, env: Mapping[str, str] | None = None
+    args: list[str],
+    *,
+    cwd: Path | None = None,
+    data: bytes | None = None,
+    timeout: float = LOCAL_TIMEOUT,
+    env: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run git to its end, or kill it and its helpers after `timeout` seconds."""
     process = subprocess.Popen(
@@ -115,11 +137,20 @@ def run(
     return Finished(KILLED if fired.is_set() else process.returncode, out, err.decode("utf-8", "replace"))
 
 
-def check(args: list[str], *, cwd: Path | None = None, data: bytes | None = None, timeout: float = LOCAL_TIMEOUT, env: Mapping[str, str] | None = None) -> str:
+def check(
+    args: list[str],
+    *,
+    cwd: Path | None = None,
+    data: bytes | None = None,
+    timeout: float = LOCAL_TIMEOUT,
+    env: Mapping[str, str] | None = None,
+) -> str:
     """The output of a git command that must work. Raises AqError with git's last words."""
     done = run(args, cwd=cwd, data=data, timeout=timeout, env=env)
     if done.code:
-        raise AqError(f"git {args[0] if not args[0].startswith('-') else args[-1]} failed: {last_words(done)}")
+        raise AqError(
+            f"git {args[0] if not args[0].startswith('-') else args[-1]} failed: {last_words(done)}"
+        )
     return done.out.decode("utf-8", "replace").strip()
 
 
@@ -134,13 +165,18 @@ def last_words(done: Finished) -> str:
 
 def unreachable(url: str, done: Finished) -> TryLaterError:
     """The error for a remote that did not answer."""
-    return TryLaterError(f"the remote {url} cannot be reached: {last_words(done)}", "nothing is lost; check the network and the credentials, then repeat")
+    return TryLaterError(
+        f"the remote {url} cannot be reached: {last_words(done)}",
+        "nothing is lost; check the network and the credentials, then repeat",
+    )
 
 
 def locate_clone(start: Path) -> QueuePaths:
     """The clone that a folder is in. Raises AqError outside a repository."""
     done = run(["rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir"], cwd=start)
     if done.code:
-        raise AqError(f"{start} is not in a git repository", "cd to your queue's clone, or make one with `aq init`")
+        raise AqError(
+            f"{start} is not in a git repository", "cd to your queue's clone, or make one with `aq init`"
+        )
     top, common = done.out.decode().splitlines()[:2]
     return QueuePaths(Path(top), Path(common))

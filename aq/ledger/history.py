@@ -52,7 +52,9 @@ class History:
 
     def between(self, old: str, new: str) -> Iterator[tuple[str, CommitInfo]]:
         """The commits reachable from `new` but not from `old`, newest first."""
-        for oid in check(["--git-dir", str(self.git_dir), "rev-list", new, *([f"^{old}"] if old else []), "--"]).split():
+        for oid in check(
+            ["--git-dir", str(self.git_dir), "rev-list", new, *([f"^{old}"] if old else []), "--"]
+        ).split():
             yield oid, self.commit(oid)
 
     def ages(self, tip: str, names: list[str]) -> Mapping[str, Instant]:
@@ -91,10 +93,23 @@ class History:
             if not tree:
                 return set()
         names = names_of(self.objects.tree(tree), self.oid_size)
-        return {name.decode("utf-8", "replace").removesuffix(JOB_SUFFIX) for _, name, _ in names if name.endswith(JOB_SUFFIX.encode())}
+        return {
+            name.decode("utf-8", "replace").removesuffix(JOB_SUFFIX)
+            for _, name, _ in names
+            if name.endswith(JOB_SUFFIX.encode())
+        }
 
     def _log_ages(self, tip: str) -> None:
-        args = ["log", "--diff-filter=A", "--no-renames", "--format=%x00%ct", "--name-only", tip, "--", _INBOX]
+        args = [
+            "log",
+            "--diff-filter=A",
+            "--no-renames",
+            "--format=%x00%ct",
+            "--name-only",
+            tip,
+            "--",
+            _INBOX,
+        ]
         time = 0
         for line in check(["--git-dir", str(self.git_dir), *args]).splitlines():
             if line.startswith("\0"):
@@ -110,9 +125,22 @@ class History:
         else:
             grep = ["--fixed-strings", f"--grep=Aq-Job: {job}"]
             named = check(["--git-dir", str(self.git_dir), *args, *grep, tip, "--"]).split()
-            touched = check(["--git-dir", str(self.git_dir), *args, tip, "--", f":(glob){QUEUE}/*/{job}.*"]).split()
-            order = {oid: at for at, oid in enumerate(check(["--git-dir", str(self.git_dir), "rev-list", tip, "--"]).split())} if touched else {}
+            touched = check(
+                ["--git-dir", str(self.git_dir), *args, tip, "--", f":(glob){QUEUE}/*/{job}.*"]
+            ).split()
+            order = (
+                {
+                    oid: at
+                    for at, oid in enumerate(
+                        check(["--git-dir", str(self.git_dir), "rev-list", tip, "--"]).split()
+                    )
+                }
+                if touched
+                else {}
+            )
             found = sorted(set(named) | set(touched), key=lambda oid: order.get(oid, 0)) if touched else named
         commits = [(oid, self.commit(oid)) for oid in found]
         events = [(oid, info, parse(info.message)) for oid, info in commits]
-        return [(oid, info, event) for oid, info, event in events if not job or event is None or event.job == job]
+        return [
+            (oid, info, event) for oid, info, event in events if not job or event is None or event.job == job
+        ]

@@ -22,9 +22,9 @@ from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
 from aq.core.operations import Add, Operation, Revise
+from aq.core.results import Landed, Refused, Result, Waiting, reason_of
 from aq.core.secrets import find_secret
 from aq.core.snapshot import Snapshot
-from aq.core.results import Landed, Refused, Result, Waiting, reason_of
 from aq.ledger.ledger import Ledger
 from aq.ledger.spool import Spool, Spooled
 from aq.ledger.store import write_atomic
@@ -67,7 +67,9 @@ def read_plain_file(path: Path) -> bytes:
     if not stat.S_ISREG(info.st_mode):
         raise InvalidFileError("not a plain file", "put a Markdown file here", file=path.name, line=1)
     if info.st_size > _MAX_READ:
-        raise InvalidFileError(f"the file has {info.st_size} bytes", "the limit is 1048576", file=path.name, line=1)
+        raise InvalidFileError(
+            f"the file has {info.st_size} bytes", "the limit is 1048576", file=path.name, line=1
+        )
     return path.read_bytes()
 
 
@@ -76,7 +78,12 @@ def checked(content: bytes, file: str, *, allow_secret: bool = False) -> Manifes
     manifest, _ = parse_job(content, file)
     secret = None if allow_secret else find_secret(content.decode())
     if secret:
-        raise InvalidFileError(f"this looks like a secret ({secret.kind})", "remove it and revoke it, or give --allow-secret to `aq add`", file=file, line=secret.line)
+        raise InvalidFileError(
+            f"this looks like a secret ({secret.kind})",
+            "remove it and revoke it, or give --allow-secret to `aq add`",
+            file=file,
+            line=secret.line,
+        )
     return manifest
 
 
@@ -92,7 +99,9 @@ def job_id_for(stem: str, manifest: Manifest, *, fresh: bool) -> str:
 class Intake:
     """Watches one clone's inbox and spool."""
 
-    def __init__(self, ledger: Ledger, clone: Path, spool: Spool, by: str, now: Callable[[], Instant], state: Path) -> None:
+    def __init__(
+        self, ledger: Ledger, clone: Path, spool: Spool, by: str, now: Callable[[], Instant], state: Path
+    ) -> None:
         self.ledger, self.spool, self.by, self.now = ledger, spool, by, now
         self.inbox = clone / QUEUE / Stage.INBOX
         self.clone = clone
@@ -139,7 +148,12 @@ class Intake:
             return
         for path in sorted(self.inbox.iterdir(), key=lambda path: path.name):
             name = path.name
-            if name.startswith(".") or not name.lower().endswith(JOB_SUFFIX) or name == "README.md" or name.endswith(".draft.md"):
+            if (
+                name.startswith(".")
+                or not name.lower().endswith(JOB_SUFFIX)
+                or name == "README.md"
+                or name.endswith(".draft.md")
+            ):
                 continue
             try:
                 info = path.lstat()
@@ -192,7 +206,9 @@ class Intake:
         self._save()
         noted.taken.append(operation.job)
 
-    def _operation(self, name: str, wanted: str, blob: str, manifest: Manifest, present: Job | None, snapshot: Snapshot) -> Add | Revise | None:
+    def _operation(
+        self, name: str, wanted: str, blob: str, manifest: Manifest, present: Job | None, snapshot: Snapshot
+    ) -> Add | Revise | None:
         common = {"at": self.now(), "by": self.by, "op_id": new_op_id(), "blob": blob, "manifest": manifest}
         mine = self.taken.get(name, {}).get("job") == wanted or self._at_head(name) != ""
         if present and present.stage is Stage.INBOX and present.record.epoch == 0 and mine:
@@ -242,6 +258,10 @@ class Intake:
 
 def submit(intake: Intake, operations: list[Operation] | None = None) -> list[NotTaken]:
     """Push everything in the spool that the remote has not refused before."""
-    wanted = operations if operations is not None else [entry.operation for entry in intake.pending() if not entry.refused]
+    wanted = (
+        operations
+        if operations is not None
+        else [entry.operation for entry in intake.pending() if not entry.refused]
+    )
     notes = [intake.settled(result) for result in intake.ledger.perform(wanted)] if wanted else []
     return [note for note in notes if note]

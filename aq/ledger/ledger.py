@@ -47,7 +47,9 @@ class Stack:
 class Ledger:
     """One process's hold on the queue. Not thread-safe: one thread owns it."""
 
-    def __init__(self, store: Store, config: QueueConfig, who: Identity, role: str, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self, store: Store, config: QueueConfig, who: Identity, role: str, *, timeout: float = 60.0
+    ) -> None:
         self.store, self.config, self.who, self.role = store, config, who, role
         self.timeout = timeout
         self.tip = ""
@@ -63,7 +65,9 @@ class Ledger:
     def _open(self) -> None:
         self.store.ensure()
         git_dir = self.store.git_dir
-        self.remote = Remote(self.config.url, self.config.branch, git_dir, self.role, self.config.beat_refs, self.timeout)
+        self.remote = Remote(
+            self.config.url, self.config.branch, git_dir, self.role, self.config.beat_refs, self.timeout
+        )
         config = (git_dir / "config").read_text()
         self.oid_size = 32 if "sha256" in config else 20
         kind = PlumbingObjects if self.oid_size == 32 else Objects
@@ -115,7 +119,21 @@ class Ledger:
 
     @staticmethod
     def _damaged(words: str) -> bool:
-        return any(text in words for text in ("bad object", "unable to read", "corrupt", "not a git repository", "did not send all necessary objects", "missing blob", "missing tree", "inflate", "invalid sha1", "loose object"))
+        return any(
+            text in words
+            for text in (
+                "bad object",
+                "unable to read",
+                "corrupt",
+                "not a git repository",
+                "did not send all necessary objects",
+                "missing blob",
+                "missing tree",
+                "inflate",
+                "invalid sha1",
+                "loose object",
+            )
+        )
 
     def _reopen(self, object_format: str = "sha1") -> None:
         self.objects.close()
@@ -144,9 +162,15 @@ class Ledger:
             if self.history.descends(seen, new):
                 self.tip = seen
                 return
-            raise FrozenError(f"the queue's history was rewound: {new[:12]} does not descend from {seen[:12]}", "find out who forced the branch, then `aq doctor --accept-rewind`")
+            raise FrozenError(
+                f"the queue's history was rewound: {new[:12]} does not descend from {seen[:12]}",
+                "find out who forced the branch, then `aq doctor --accept-rewind`",
+            )
         if seen and not known and not self._remote_knows(seen, new):
-            raise FrozenError(f"the queue's history was rewound: {seen[:12]} is gone", "find out who forced the branch, then `aq doctor --accept-rewind`")
+            raise FrozenError(
+                f"the queue's history was rewound: {seen[:12]} is gone",
+                "find out who forced the branch, then `aq doctor --accept-rewind`",
+            )
         if not seen:
             self._trust_peers(new, beats)
         self.tip = new
@@ -182,7 +206,10 @@ class Ledger:
             if not fine and self.objects.has(beat.tip):
                 fine = self.history.descends(beat.tip, tip)
             if not fine and not self._accepted_since(tip, beat):
-                raise FrozenError(f"host {host} knows a history that this remote lacks ({beat.tip[:12]})", "find out who forced the branch, then `aq doctor --accept-rewind`")
+                raise FrozenError(
+                    f"host {host} knows a history that this remote lacks ({beat.tip[:12]})",
+                    "find out who forced the branch, then `aq doctor --accept-rewind`",
+                )
 
     def _accepted_since(self, tip: str, beat: Beat) -> bool:
         for _, info in self.history.between("", tip):
@@ -214,7 +241,9 @@ class Ledger:
                     self.fetch()
                 pending = self._round(pending, results, beat)
             except TryLaterError as error:
-                return results + [Waiting(operation, str(error)) for operation in self._without_results(pending, results)]
+                return results + [
+                    Waiting(operation, str(error)) for operation in self._without_results(pending, results)
+                ]
             beat = None if beat and beat.confirmed else beat
             if not pending:
                 return results
@@ -225,7 +254,9 @@ class Ledger:
         done = {result.operation.op_id for result in results}
         return [operation for operation in pending if operation.op_id not in done]
 
-    def _round(self, pending: list[Operation], results: list[Result], beat: BeatWriter | None) -> list[Operation]:
+    def _round(
+        self, pending: list[Operation], results: list[Result], beat: BeatWriter | None
+    ) -> list[Operation]:
         """One build and push. Returns what is still to be done; adds to `results` what is settled."""
         asked_on = self.tip
         stack, refused = self._build(pending)
@@ -250,7 +281,9 @@ class Ledger:
             return self._one_by_one(rest, pushed, results)
         return self._after_loss(stack, rest, pushed, results)
 
-    def _after_loss(self, stack: Stack, rest: list[Operation], pushed: Pushed, results: list[Result]) -> list[Operation]:
+    def _after_loss(
+        self, stack: Stack, rest: list[Operation], pushed: Pushed, results: list[Result]
+    ) -> list[Operation]:
         self.lost += 1
         if pushed.verdict is not Verdict.LOST:
             # Unknown until a fetch tells: remember it first, for the fetch may fail as well (rule 4).
@@ -285,7 +318,9 @@ class Ledger:
                 self.unsettled = None
                 return [Waiting(landed.operation, "its push was lost") for landed in stack.built]
             time.sleep(min(MAX_SLEEP, random.uniform(0, self._cycle * 2**look)))
-        raise TryLaterError("the outcome of the last push is not known yet", "it is settled with the next try")
+        raise TryLaterError(
+            "the outcome of the last push is not known yet", "it is settled with the next try"
+        )
 
     def _build(self, operations: Sequence[Operation]) -> tuple[Stack | None, list[Result]]:
         built: list[Landed] = []
@@ -306,7 +341,9 @@ class Ledger:
             return self.committer.commit(parent, edits, message, self.who, operation.at)
         except (OSError, ValueError):
             # On surprise, git's own plumbing does the same slowly and says what is wrong.
-            return PlumbingCommitter(PlumbingObjects(self.store.git_dir), self.oid_size).commit(parent, edits, message, self.who, operation.at)
+            return PlumbingCommitter(PlumbingObjects(self.store.git_dir), self.oid_size).commit(
+                parent, edits, message, self.who, operation.at
+            )
 
     def _push(self, stack: Stack, beat: BeatWriter | None) -> Pushed:
         specs = [PushSpec(stack.tip, self.remote.head)]
@@ -329,7 +366,9 @@ class Ledger:
         with self.store.locked():
             self.store.save_tip(tip)
 
-    def _one_by_one(self, operations: list[Operation], pushed: Pushed, results: list[Result]) -> list[Operation]:
+    def _one_by_one(
+        self, operations: list[Operation], pushed: Pushed, results: list[Result]
+    ) -> list[Operation]:
         """A policy refusal is no lost race: find the operations that the remote will not take, set
         them aside with its words, and go on with the others (rule 3)."""
         if len(operations) == 1:

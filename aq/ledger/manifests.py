@@ -55,7 +55,7 @@ class ParseCache:
 
     def manifest(self, blob: str, content: bytes | None) -> Manifest | str:
         """The manifest of a job file, or what is wrong with it as `line N: what; hint`."""
-        value = self._get(blob, Manifest)
+        value: Manifest | str | None = self._get(blob, Manifest)
         if value is None:
             assert content is not None
             value = _parse_manifest(content)

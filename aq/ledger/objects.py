@@ -136,4 +136,7 @@ class PlumbingObjects(Objects):
 
     def write(self, kind: str, content: bytes) -> str:
         """Store an object with `git hash-object`."""
-        return check(["--git-dir", str(self.git_dir), "hash-object", "-w", "-t", kind, "--stdin", "--literally"], data=content)
+        return check(
+            ["--git-dir", str(self.git_dir), "hash-object", "-w", "-t", kind, "--stdin", "--literally"],
+            data=content,
+        )

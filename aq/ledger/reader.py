@@ -23,7 +23,12 @@ from aq.ledger.objects import Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
 
 Ages = Callable[[str, list[str]], Mapping[str, Instant]]
-_MODES = {b"120000": "a symbolic link", b"160000": "a nested repository", b"100755": "an executable file", TREE_MODE: "a folder"}
+_MODES = {
+    b"120000": "a symbolic link",
+    b"160000": "a nested repository",
+    b"100755": "an executable file",
+    TREE_MODE: "a folder",
+}
 _SPEND_DAYS = 3
 
 
@@ -39,7 +44,9 @@ class Files:
 class Folder(Mapping[str, Job]):
     """The jobs of one stage folder, parsed when they are looked at."""
 
-    def __init__(self, parser: JobParser, stage: Stage, path: str, files: dict[str, Files], old: Folder | None) -> None:
+    def __init__(
+        self, parser: JobParser, stage: Stage, path: str, files: dict[str, Files], old: Folder | None
+    ) -> None:
         self._parser, self.stage, self.path, self.files = parser, stage, path, files
         kept = old._jobs if old is not None else {}
         old_files = old.files if old is not None else {}
@@ -66,7 +73,7 @@ class Folder(Mapping[str, Job]):
         if names:
             self._jobs.update(zip(names, self._parser.parse(self, names), strict=True))
 
-    def values(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def values(self):  # type: ignore[no-untyped-def]
         """All jobs, in no particular order."""
         self.load()
         return self._jobs.values()
@@ -105,9 +112,15 @@ class JobParser:
         if files.lease:
             held = self.cache.value(Lease, files.lease, contents.get(files.lease), where + LEASE_SUFFIX)
             lease, problems = (None, [*problems, held]) if isinstance(held, str) else (held, problems)
-        manifest = replace(manifest.over(self.defaults), every=None) if record.schedule else manifest.over(self.defaults)
+        manifest = (
+            replace(manifest.over(self.defaults), every=None)
+            if record.schedule
+            else manifest.over(self.defaults)
+        )
         job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease)
-        problem = "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job, files)
+        problem = (
+            "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job, files)
+        )
         if not problem and folder.stage is Stage.INBOX and not files.record and name in self.archive:
             problem = "the same id was shipped before: this newer file is out of play"
         return replace(job, problem=problem) if problem else job
@@ -117,7 +130,10 @@ class JobParser:
         if not ageless:
             return jobs
         ages = self.ages(self.tip, ageless)
-        return [replace(job, record=replace(job.record, queued=ages[job.id])) if job.id in ages else job for job in jobs]
+        return [
+            replace(job, record=replace(job.record, queued=ages[job.id])) if job.id in ages else job
+            for job in jobs
+        ]
 
 
 def _illegal(job: Job, files: Files) -> str:
@@ -127,7 +143,9 @@ def _illegal(job: Job, files: Files) -> str:
         return f"moved by hand from {record.stage} to {job.stage}"
     if record.epoch and record.blob != job.blob:
         return "its file was edited by hand after the first claim"
-    if lease and (lease.job != job.id or lease.epoch != record.epoch or job.stage not in (Stage.BUILDING, Stage.REVIEW)):
+    if lease and (
+        lease.job != job.id or lease.epoch != record.epoch or job.stage not in (Stage.BUILDING, Stage.REVIEW)
+    ):
         return "its lease was written by hand"
     if job.stage is Stage.BUILDING and not lease:
         return "it is in building without a lease"
@@ -157,9 +175,27 @@ class Reader:
         self.parser.archive = archive
         stages = self._stages(queue)
         problems = tuple(problem for stage in OPEN_STAGES for problem in self._stray.get(stage, ()))
-        problems += tuple(Problem(f"{QUEUE}/{s}", "a file has the name of a stage folder: remove it") for s in Stage if s in queue and queue[s][0] != TREE_MODE)
-        profiles = {n.removesuffix(".md"): oid for n, (mode, oid) in self._entries(root.get(PROFILES, (b"", ""))[1]).items() if n.endswith(".md") and mode == FILE_MODE}
-        self._last = Snapshot(tip, stages, archive, problems, settings, settings_error, self._pause(queue), self._spend(queue), profiles)
+        problems += tuple(
+            Problem(f"{QUEUE}/{s}", "a file has the name of a stage folder: remove it")
+            for s in Stage
+            if s in queue and queue[s][0] != TREE_MODE
+        )
+        profiles = {
+            n.removesuffix(".md"): oid
+            for n, (mode, oid) in self._entries(root.get(PROFILES, (b"", ""))[1]).items()
+            if n.endswith(".md") and mode == FILE_MODE
+        }
+        self._last = Snapshot(
+            tip,
+            stages,
+            archive,
+            problems,
+            settings,
+            settings_error,
+            self._pause(queue),
+            self._spend(queue),
+            profiles,
+        )
         return self._last
 
     def _entries(self, tree: str) -> dict[str, tuple[bytes, str]]:
@@ -181,7 +217,9 @@ class Reader:
             self._oids[stage], fresh = oid, True
             files, self._stray[stage] = self._files(stage, oid)
             before = old.get(stage)
-            stages[stage] = Folder(self.parser, stage, str(stage), files, before if isinstance(before, Folder) else None)
+            stages[stage] = Folder(
+                self.parser, stage, str(stage), files, before if isinstance(before, Folder) else None
+            )
         if fresh:
             self._find_duplicates(stages)
         return stages
@@ -200,10 +238,15 @@ class Reader:
                     places[name].append(inbox)
         for name, folders in places.items():
             if len(folders) > 1:
-                keeper = max(folders, key=lambda folder: (bool(folder.files[name].record), folder.stage is not Stage.INBOX))
+                keeper = max(
+                    folders,
+                    key=lambda folder: (bool(folder.files[name].record), folder.stage is not Stage.INBOX),
+                )
                 for folder in folders:
                     if folder is not keeper:
-                        found[f"{folder.path}/{name}"] = f"the id is also in {keeper.stage}: this copy is out of play"
+                        found[f"{folder.path}/{name}"] = (
+                            f"the id is also in {keeper.stage}: this copy is out of play"
+                        )
         if found != self.parser.duplicates:
             for key in set(found) ^ set(self.parser.duplicates):
                 path, name = key.rsplit("/", 1)
@@ -222,7 +265,9 @@ class Reader:
                 continue
             path = f"{QUEUE}/{stage}/{name}"
             if mode != FILE_MODE:
-                stray.append(Problem(path, f"{_MODES.get(mode, 'not a plain file')}, not a plain file: remove it"))
+                stray.append(
+                    Problem(path, f"{_MODES.get(mode, 'not a plain file')}, not a plain file: remove it")
+                )
                 continue
             for suffix, kind in kinds:
                 stem = name[: -len(suffix)]
@@ -230,11 +275,22 @@ class Reader:
                     parts.setdefault(stem, {})[kind] = oid.hex()
                     break
             else:
-                stray.append(Problem(path, "not a job: rename it to <id>.md with a-z, 0-9, - and _" if name.lower().endswith(".md") else "not a job file: remove it"))
+                stray.append(
+                    Problem(
+                        path,
+                        "not a job: rename it to <id>.md with a-z, 0-9, - and _"
+                        if name.lower().endswith(".md")
+                        else "not a job file: remove it",
+                    )
+                )
         files = {name: Files(**found) for name, found in parts.items() if "job" in found}
         for name, found in parts.items():
             if "job" not in found:
-                stray += [Problem(f"{QUEUE}/{stage}/{name}{suffix}", f"a {kind} without a job") for suffix, kind in kinds if kind in found]
+                stray += [
+                    Problem(f"{QUEUE}/{stage}/{name}{suffix}", f"a {kind} without a job")
+                    for suffix, kind in kinds
+                    if kind in found
+                ]
         return files, tuple(stray)
 
     def _archive(self, queue: Mapping[str, tuple[bytes, str]]) -> Archive:
@@ -242,7 +298,9 @@ class Reader:
         last = self._last.archive if self._last else None
         if isinstance(last, TreeArchive) and last.oid == oid:
             return last
-        return TreeArchive(self, oid if mode == TREE_MODE else "", last if isinstance(last, TreeArchive) else None)
+        return TreeArchive(
+            self, oid if mode == TREE_MODE else "", last if isinstance(last, TreeArchive) else None
+        )
 
     def _blob(self, queue: Mapping[str, tuple[bytes, str]], name: str) -> tuple[str, bytes | None]:
         mode, oid = queue.get(name, (b"", ""))
@@ -272,7 +330,9 @@ class Reader:
 
     def _spend(self, queue: Mapping[str, tuple[bytes, str]]) -> dict[str, Spend]:
         days = self._entries(queue.get("spend", (b"", ""))[1])
-        names = sorted(name for name, (mode, _) in days.items() if name.endswith(".yaml") and mode == FILE_MODE)[-_SPEND_DAYS:]
+        names = sorted(
+            name for name, (mode, _) in days.items() if name.endswith(".yaml") and mode == FILE_MODE
+        )[-_SPEND_DAYS:]
         found: dict[str, Spend] = {}
         for name in names:
             oid = days[name][1]

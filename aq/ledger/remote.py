@@ -42,7 +42,16 @@ class Pushed:
 
 
 # Words of `git push --porcelain` under LC_ALL=C (git.md section 4).
-_LOST = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref", "failed to lock", "reference already exists", "already exists", "incorrect old value")
+_LOST = (
+    "fetch first",
+    "non-fast-forward",
+    "cannot lock ref",
+    "failed to update ref",
+    "failed to lock",
+    "reference already exists",
+    "already exists",
+    "incorrect old value",
+)
 
 
 def classify(flag: str, summary: str) -> Pushed:
@@ -96,10 +105,24 @@ class Remote:
         """The tip of the queue branch, and the beat of each host. Raises TryLaterError, or AqError
         when the branch is gone."""
         specs = [f"+{self.head}:{self.seen}/main", f"+{self.beats}/*:{self.seen}/hosts/*"]
-        done = self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--prune", "--no-recurse-submodules", "--", self.url, *specs)
+        done = self._git(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            "--prune",
+            "--no-recurse-submodules",
+            "--",
+            self.url,
+            *specs,
+        )
         if done.code:
             if "couldn't find remote ref" in done.err:
-                raise AqError(f"the remote {self.url} has no branch {self.branch}", "was it deleted? `aq init --remote URL` makes a new queue")
+                raise AqError(
+                    f"the remote {self.url} has no branch {self.branch}",
+                    "was it deleted? `aq init --remote URL` makes a new queue",
+                )
             raise unreachable(self.url, done)
         return self.fetched()
 
@@ -115,7 +138,17 @@ class Remote:
         UNKNOWN for every ref without a line of its own (rule 4)."""
         leases = [f"--force-with-lease={spec.ref}:{spec.expect}" for spec in specs if spec.expect is not None]
         refs = [f"{spec.oid}:{spec.ref}" for spec in specs]
-        done = self._git("push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases, "--", self.url, *refs)
+        done = self._git(
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            *leases,
+            "--",
+            self.url,
+            *refs,
+        )
         verdicts = {spec.ref: Pushed(Verdict.UNKNOWN, last_words(done)) for spec in specs}
         for line in done.out.decode("utf-8", "replace").splitlines():
             parts = line.split("\t")

@@ -13,13 +13,11 @@ from aq.core.lifecycle import Stage
 from aq.core.parsing import REF_PATTERN
 from aq.ledger.gitproc import check, last_words, locate_clone, run
 from aq.ledger.paths import QueuePaths
-from aq.ledger.remote import Remote, Verdict, PushSpec, check_url, is_local, looks_like_forge
+from aq.ledger.remote import PushSpec, Remote, Verdict, check_url, is_local, looks_like_forge
 from aq.ledger.store import QueueConfig, Store, save_config
 
 _ATTRIBUTES = "queue/** -text\n"
 _README = "Drop a Markdown file into `inbox/`. `aq status` shows the board.\n"
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,10 @@ def check_branch(branch: str) -> str:
     import re
 
     if branch == "aq" or branch.startswith("aq/"):
-        raise AqError(f"the branch {branch!r} would block task branches, which are named aq/<job>/<epoch>", "choose another, such as queue")
+        raise AqError(
+            f"the branch {branch!r} would block task branches, which are named aq/<job>/<epoch>",
+            "choose another, such as queue",
+        )
     if not re.match(REF_PATTERN, branch) or ".." in branch or branch.endswith(".lock"):
         raise AqError(f"{branch!r} is not a branch name", "write a plain name such as main")
     return branch
@@ -129,14 +130,25 @@ def _remote(repo: Repo, paths: QueuePaths, url: str) -> tuple[str, str, str]:
     hub = paths.hub
     if not hub.exists():
         Repo.init(hub, bare=True, mkdir=True, initial_branch="main", expand_vars=False).close()
-        for name, value in {"gc.cruftPacks": "true", "gc.pruneExpire": "1.day", "receive.denyNonFastForwards": "true", "receive.denyDeletes": "false"}.items():
+        for name, value in {
+            "gc.cruftPacks": "true",
+            "gc.pruneExpire": "1.day",
+            "receive.denyNonFastForwards": "true",
+            "receive.denyDeletes": "false",
+        }.items():
             check(["--git-dir", str(hub), "config", name, value])
     repo.git.remote("add", "origin", str(hub))
-    return "origin", str(hub), "this machine holds the only copy of the queue; `aq remote set URL` moves it to a forge"
+    return (
+        "origin",
+        str(hub),
+        "this machine holds the only copy of the queue; `aq remote set URL` moves it to a forge",
+    )
 
 
 def _remote_has(paths: QueuePaths, config: QueueConfig) -> bool:
-    done = run(["ls-remote", "--exit-code", "--heads", "--", config.url, f"refs/heads/{config.branch}"], timeout=60)
+    done = run(
+        ["ls-remote", "--exit-code", "--heads", "--", config.url, f"refs/heads/{config.branch}"], timeout=60
+    )
     if done.code not in (0, 2):
         from aq.ledger.gitproc import unreachable
 
@@ -147,13 +159,22 @@ def _remote_has(paths: QueuePaths, config: QueueConfig) -> bool:
 def _check_out(repo: Repo, config: QueueConfig) -> None:
     """Take the queue branch of the remote into a clone that does not have it."""
     try:
-        repo.git.fetch("--quiet", "--no-tags", "--", config.url, f"+refs/heads/{config.branch}:refs/remotes/{config.remote}/{config.branch}")
+        repo.git.fetch(
+            "--quiet",
+            "--no-tags",
+            "--",
+            config.url,
+            f"+refs/heads/{config.branch}:refs/remotes/{config.remote}/{config.branch}",
+        )
         if not repo.head.is_valid():
             repo.git.checkout("--quiet", "-B", config.branch, f"refs/remotes/{config.remote}/{config.branch}")
         else:
             repo.git.merge("--quiet", "--ff-only", f"refs/remotes/{config.remote}/{config.branch}")
     except GitCommandError as error:
-        raise AqError(f"the queue branch {config.branch} cannot be checked out: {str(error.stderr).strip()[:300]}", "commit or move what is in the way, then repeat") from None
+        raise AqError(
+            f"the queue branch {config.branch} cannot be checked out: {str(error.stderr).strip()[:300]}",
+            "commit or move what is in the way, then repeat",
+        ) from None
 
 
 def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
@@ -170,10 +191,26 @@ def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
     if _ATTRIBUTES not in text:
         attributes.write_text(text + _ATTRIBUTES, encoding="utf-8", newline="\n")
     repo.git.add("--", ".gitattributes", *paths)
-    repo.git.commit("--quiet", "--no-verify", "--only", "-m", "init queue\n\nAq-Op: init\nAq-By: aq", "--", ".gitattributes", *paths)
-    done = run(["push", "--quiet", "--no-verify", "--", config.url, f"HEAD:refs/heads/{config.branch}"], cwd=clone, timeout=60)
+    repo.git.commit(
+        "--quiet",
+        "--no-verify",
+        "--only",
+        "-m",
+        "init queue\n\nAq-Op: init\nAq-By: aq",
+        "--",
+        ".gitattributes",
+        *paths,
+    )
+    done = run(
+        ["push", "--quiet", "--no-verify", "--", config.url, f"HEAD:refs/heads/{config.branch}"],
+        cwd=clone,
+        timeout=60,
+    )
     if done.code:
-        raise AqError(f"the queue cannot be pushed to {config.url}: {last_words(done)}", "check that you may push to this branch, then repeat")
+        raise AqError(
+            f"the queue cannot be pushed to {config.url}: {last_words(done)}",
+            "check that you may push to this branch, then repeat",
+        )
     repo.git.update_ref(f"refs/remotes/{config.remote}/{config.branch}", "HEAD")
 
 
@@ -186,7 +223,9 @@ def _probe_beats(paths: QueuePaths, config: QueueConfig) -> str:
     from aq.ledger.objects import Objects
 
     objects = Objects(store.git_dir)
-    oid = Committer(objects).raw_commit(Committer(objects).empty_tree(), (), "probe\n", Identity("aq", "aq@aq.invalid"), instant(0))
+    oid = Committer(objects).raw_commit(
+        Committer(objects).empty_tree(), (), "probe\n", Identity("aq", "aq@aq.invalid"), instant(0)
+    )
     remote = Remote(config.url, config.branch, store.git_dir, "probe")
     verdict = remote.push([PushSpec(oid, "refs/aq/probe")])["refs/aq/probe"].verdict
     if verdict is Verdict.POLICY:
@@ -211,9 +250,14 @@ def move_remote(paths: QueuePaths, config: QueueConfig, url: str) -> QueueConfig
     tip = store.seen_tip()
     if not tip:
         raise AqError("nothing was fetched from the present remote yet", "run `aq status` first")
-    verdict = Remote(url, config.branch, store.git_dir, "move").push([PushSpec(tip, f"refs/heads/{config.branch}")])[f"refs/heads/{config.branch}"]
+    verdict = Remote(url, config.branch, store.git_dir, "move").push(
+        [PushSpec(tip, f"refs/heads/{config.branch}")]
+    )[f"refs/heads/{config.branch}"]
     if verdict.verdict not in (Verdict.OK, Verdict.UP_TO_DATE):
-        raise AqError(f"{url} did not take the queue: {verdict.words}", "the new remote's branch must be empty, or hold this same queue")
+        raise AqError(
+            f"{url} did not take the queue: {verdict.words}",
+            "the new remote's branch must be empty, or hold this same queue",
+        )
     with Repo(paths.clone, expand_vars=False) as repo:
         repo.git.remote("set-url", config.remote, url)
     moved = QueueConfig(url, config.branch, config.remote, _probe_beats(paths, moved))

@@ -64,7 +64,9 @@ def load_config(paths: QueuePaths) -> QueueConfig:
     try:
         return QueueConfig(**json.loads(paths.config.read_text("utf-8")))
     except FileNotFoundError:
-        raise AqError(f"{paths.clone} has no aq queue", "run `aq init` here, or cd to a clone that has one") from None
+        raise AqError(
+            f"{paths.clone} has no aq queue", "run `aq init` here, or cd to a clone that has one"
+        ) from None
     except (ValueError, TypeError):
         raise AqError(f"{paths.config} is damaged", "run `aq init` again: it keeps the queue") from None
 
@@ -89,7 +91,16 @@ class Store:
             private_dir(self.paths.home)
             making = self.git_dir.with_name(f"store.{os.getpid()}.new")
             shutil.rmtree(making, ignore_errors=True)
-            check(["init", "--quiet", "--bare", f"--object-format={object_format}", "--initial-branch=unused", str(making)])
+            check(
+                [
+                    "init",
+                    "--quiet",
+                    "--bare",
+                    f"--object-format={object_format}",
+                    "--initial-branch=unused",
+                    str(making),
+                ]
+            )
             for name, value in _CONFIG.items():
                 check(["--git-dir", str(making), "config", name, value])
             with contextlib.suppress(OSError):

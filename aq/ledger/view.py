@@ -15,7 +15,18 @@ from aq.ledger.ledger import Ledger
 from aq.ledger.objects import MissingObjectError
 from aq.ledger.paths import private_dir
 
-_SAFE = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0", "-c", "submodule.recurse=false", "-c", "protocol.file.allow=always"]
+_SAFE = [
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "submodule.recurse=false",
+    "-c",
+    "protocol.file.allow=always",
+]
 
 
 @dataclass
@@ -48,7 +59,9 @@ class View:
         branch, head = self.head()
         tip = self.ledger.tip
         if branch != self.ledger.config.branch:
-            report.behind = f"the clone is on {branch or 'no branch'}, the queue is on {self.ledger.config.branch}"
+            report.behind = (
+                f"the clone is on {branch or 'no branch'}, the queue is on {self.ledger.config.branch}"
+            )
             return report
         snapshot = self.ledger.snapshot()
         self._tend(snapshot, report)
@@ -57,8 +70,20 @@ class View:
         if not self._fast_forwards(head, tip):
             report.behind = "the clone has commits that are not pushed: `git push`, or `git pull` first"
             return report
-        brought = self._git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", str(self.ledger.store.git_dir), "refs/aq/tip")
-        moved = self._git("merge", "--ff-only", "--quiet", "--no-autostash", tip) if brought.code == 0 else brought
+        brought = self._git(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            str(self.ledger.store.git_dir),
+            "refs/aq/tip",
+        )
+        moved = (
+            self._git("merge", "--ff-only", "--quiet", "--no-autostash", tip)
+            if brought.code == 0
+            else brought
+        )
         if moved.code:
             report.behind = f"the view is behind: {last_words(moved)}"
             return report
@@ -78,11 +103,15 @@ class View:
         if branch != self.ledger.config.branch or not head or self._fast_forwards(head, self.ledger.tip):
             return []
         base = f"refs/remotes/{self.ledger.config.remote}/{branch}"
-        names = self._git("log", "--name-only", "--diff-filter=A", "--format=", f"{base}..HEAD", "--", f"{QUEUE}/inbox").out.decode()
+        names = self._git(
+            "log", "--name-only", "--diff-filter=A", "--format=", f"{base}..HEAD", "--", f"{QUEUE}/inbox"
+        ).out.decode()
         return sorted({line for line in names.splitlines() if line.endswith(JOB_SUFFIX)})
 
     def _tend(self, snapshot: Snapshot, report: ViewReport) -> None:
-        listed = self._git("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", QUEUE)
+        listed = self._git(
+            "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", QUEUE
+        )
         if listed.code:
             return
         for entry in listed.out.decode("utf-8", "surrogateescape").split("\0"):
@@ -122,12 +151,20 @@ class View:
         kept = private_dir(self.edited) / f"{job}.edited"
         kept.write_bytes(content)
         self._git("checkout", "--quiet", "HEAD", "--", path)
-        report.notes.append(f"the edit of {job} came too late (it is in {found.stage}); it is kept in {kept}: `aq requeue {job}` runs it again once it ended, `aq add {kept}` submits the new text")
+        report.notes.append(
+            f"the edit of {job} came too late (it is in {found.stage}); it is kept in {kept}: `aq requeue {job}` runs it again once it ended, `aq add {kept}` submits the new text"
+        )
 
     def _restore_deleted(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
         job = self._job_of(path, snapshot)
-        if self._git("checkout", "--quiet", "HEAD", "--", path).code == 0 and job and path.endswith(JOB_SUFFIX):
-            report.notes.append(f"{path} was deleted or moved in the clone, which does nothing to the queue; it is back. `aq cancel {job}` ends a job, `aq ship {job}` ships one")
+        if (
+            self._git("checkout", "--quiet", "HEAD", "--", path).code == 0
+            and job
+            and path.endswith(JOB_SUFFIX)
+        ):
+            report.notes.append(
+                f"{path} was deleted or moved in the clone, which does nothing to the queue; it is back. `aq cancel {job}` ends a job, `aq ship {job}` ships one"
+            )
 
     @staticmethod
     def _job_of(path: str, snapshot: Snapshot) -> str | None:

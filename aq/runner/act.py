@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING
 
 from aq.core.job import Job
 from aq.core.jobfile import parse_job
-from aq.core.operations import Claim, Fail, Fenced, Land, Operation, Reclaim, Release, Unverified, Verified, VerifyClaim
+from aq.core.operations import (
+    Claim,
+    Fail,
+    Fenced,
+    Land,
+    Operation,
+    Reclaim,
+    Release,
+    Unverified,
+    Verified,
+    VerifyClaim,
+)
 from aq.core.prompt import prompt_of
-from aq.core.results import Landed, Refused, Result, reason_of
+from aq.core.results import Landed, Refused, Result
 from aq.core.work import Order
 
 if TYPE_CHECKING:
@@ -98,7 +109,9 @@ def _begin(runner: Runner, job: Job, *, verify: bool) -> None:
     body = _body(runner, job)
     fence = job.lease.fence
     runner.hold(Held(fence, job, landed=verify))
-    runner.say(f"{job.id}: claimed ({'verify only' if verify else f'attempt {job.record.attempts}, {job.lease.engine}'})")
+    runner.say(
+        f"{job.id}: claimed ({'verify only' if verify else f'attempt {job.record.attempts}, {job.lease.engine}'})"
+    )
     order = Order(
         fence=fence,
         attempt=job.record.attempts,

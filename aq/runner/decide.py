@@ -52,7 +52,9 @@ def decide(runner: Runner) -> list[Operation]:
     runner.idle = not _could_run(runner, planned)
     if not may_claim(runner):
         return operations
-    return operations + [_claim(runner, assignment) for assignment in planned.of(runner.me.host)[: runner.slots_free()]]
+    return operations + [
+        _claim(runner, assignment) for assignment in planned.of(runner.me.host)[: runner.slots_free()]
+    ]
 
 
 def may_claim(runner: Runner) -> bool:
@@ -74,7 +76,10 @@ def _obey_stop(runner: Runner) -> list[Operation]:
 
 
 def _busy(runner: Runner, job: str) -> bool:
-    return any(getattr(op, "job", "") == job or (getattr(op, "fence", None) and op.fence.job == job) for op in runner.pending.values())  # type: ignore[attr-defined]
+    return any(
+        getattr(op, "job", "") == job or (getattr(op, "fence", None) and op.fence.job == job)
+        for op in runner.pending.values()
+    )  # type: ignore[attr-defined]
 
 
 def _own_leases(runner: Runner) -> list[Operation]:
@@ -84,13 +89,21 @@ def _own_leases(runner: Runner) -> list[Operation]:
     known = runner.memory.nonces()
     for job in runner.ledger.snapshot().leased():
         lease = job.lease
-        if not lease or lease.host != runner.me.host or lease.fence in runner.held or _busy(runner, job.id) or job.problem:
+        if (
+            not lease
+            or lease.host != runner.me.host
+            or lease.fence in runner.held
+            or _busy(runner, job.id)
+            or job.problem
+        ):
             continue
         if lease.nonce in runner.orphans:
             lapse = Lapse(lease.fence.key, lease.host, "own-orphan", 0.0, lease.ttl, 0.0)
             operations.append(Reclaim(**runner.now_op(), job=job.id, lapse=lapse))  # type: ignore[arg-type]
         elif lease.nonce in known:
-            operations.append(Release(**runner.now_op(), fence=lease.fence, reason="claimed, but never started"))  # type: ignore[arg-type]
+            operations.append(
+                Release(**runner.now_op(), fence=lease.fence, reason="claimed, but never started")
+            )  # type: ignore[arg-type]
     return operations
 
 
@@ -118,7 +131,9 @@ def _live(runner: Runner) -> dict[str, Beat]:
 def _planned(runner: Runner) -> Plan:
     """The fleet's plan, without the jobs that this host finds it must refuse."""
     now, clock, me = runner.clock.now(), runner.clock.boottime(), runner.me.host
-    runner.refuses = {job: entry for job, entry in runner.refuses.items() if clock - entry[1] < REFUSAL_SECONDS}
+    runner.refuses = {
+        job: entry for job, entry in runner.refuses.items() if clock - entry[1] < REFUSAL_SECONDS
+    }
     snapshot = runner.ledger.snapshot()
     while True:
         planned = plan(snapshot, _live(runner), now, runner.plan_memory)
@@ -140,7 +155,11 @@ def _could_run(runner: Runner, planned: Plan) -> bool:
     snapshot = runner.ledger.snapshot()
     for assignment in planned.assignments:
         job = snapshot.find(assignment.job)
-        if job and assignment.job not in runner.refuses and (assignment.verify or not host_blockers(job.manifest, runner.me.offers, runner.me.engines)):
+        if (
+            job
+            and assignment.job not in runner.refuses
+            and (assignment.verify or not host_blockers(job.manifest, runner.me.offers, runner.me.engines))
+        ):
             return True
     return any(why == "waits for a free slot" for why in planned.waiting.values()) and bool(runner.held)
 

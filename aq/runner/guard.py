@@ -40,7 +40,11 @@ def _suspend_all(runner: Runner, *, on: bool) -> None:
 def must_stop(held: Held) -> bool:
     """Whether this work may harm when it runs twice."""
     manifest = held.job.manifest
-    return bool(manifest.lock) or manifest.on_partition == "stop" or (bool(manifest.cwd) and manifest.workspace == "in-place")
+    return (
+        bool(manifest.lock)
+        or manifest.on_partition == "stop"
+        or (bool(manifest.cwd) and manifest.workspace == "in-place")
+    )
 
 
 def _unknown(runner: Runner) -> None:

@@ -183,7 +183,11 @@ class Runner:
             self.hurry = False
             return 0.0
         now = self.clock.boottime()
-        due = [self._fetch_due, self._beat_due, *([self._push_due] if self.pending and not self.offline else [])]
+        due = [
+            self._fetch_due,
+            self._beat_due,
+            *([self._push_due] if self.pending and not self.offline else []),
+        ]
         return max(0.02, min(due) - now)
 
     def _collect(self, timeout: float) -> None:
@@ -334,14 +338,20 @@ class Runner:
     @property
     def done(self) -> bool:
         """Whether a stopped runner has nothing left to do."""
-        return self.stopping and not self.held and not any(op for op in self.pending.values() if not isinstance(op, (Claim, VerifyClaim)))
+        return (
+            self.stopping
+            and not self.held
+            and not any(op for op in self.pending.values() if not isinstance(op, (Claim, VerifyClaim)))
+        )
 
     def farewell(self) -> None:
         """A last beat that says so: peers need not wait for silence."""
         self._beat_due = 0.0
         for line in self.clone.refresh():
             self.say(line)
-        self.pending = {op_id: op for op_id, op in self.pending.items() if not isinstance(op, (Claim, VerifyClaim))}
+        self.pending = {
+            op_id: op for op_id, op in self.pending.items() if not isinstance(op, (Claim, VerifyClaim))
+        }
         try:
             self.ledger.perform([], self.beat)
         except (TryLaterError, FrozenError):

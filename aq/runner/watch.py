@@ -53,5 +53,7 @@ class Watch:
             holders.add(lease.host)
             evidence = self.leases.get(lease.fence.key)
             if evidence and lapsed(evidence, clock, lease.ttl, grace) and not job.problem:
-                found[job.id] = Lapse(lease.fence.key, lease.host, evidence.token, clock - evidence.since, lease.ttl, grace)
+                found[job.id] = Lapse(
+                    lease.fence.key, lease.host, evidence.token, clock - evidence.since, lease.ttl, grace
+                )
         return braked(found, frozenset(holders))

@@ -50,21 +50,44 @@ class Board:
 
 def listed_live(beats: Mapping[str, tuple[str, Beat]], now: Instant, grace: float) -> dict[str, Beat]:
     """The hosts that seem alive by the time they wrote: good enough to show, never to decide."""
-    return {host: beat for host, (_, beat) in beats.items() if not beat.stopped and unix(now) - unix(beat.at) <= beat.ttl + grace}
+    return {
+        host: beat
+        for host, (_, beat) in beats.items()
+        if not beat.stopped and unix(now) - unix(beat.at) <= beat.ttl + grace
+    }
 
 
-def make_board(snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], now: Instant, *, limit: int | None, stages: tuple[Stage, ...] = OPEN_STAGES, pending: tuple[str, ...] = ()) -> Board:
+def make_board(
+    snapshot: Snapshot,
+    beats: Mapping[str, tuple[str, Beat]],
+    now: Instant,
+    *,
+    limit: int | None,
+    stages: tuple[Stage, ...] = OPEN_STAGES,
+    pending: tuple[str, ...] = (),
+) -> Board:
     """The board of a snapshot. `limit` is how many jobs of each stage to list, None for all."""
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
     waiting = plan(snapshot, live, now).waiting if Stage.INBOX in stages else {}
     rows: list[Row] = []
     for stage in stages:
-        jobs = sorted(snapshot.jobs(stage), key=lambda job: job.order if stage is Stage.INBOX else (0, job.record.since or "", job.id))
+        jobs = sorted(
+            snapshot.jobs(stage),
+            key=lambda job: job.order if stage is Stage.INBOX else (0, job.record.since or "", job.id),
+        )
         rows += [_row(job, waiting.get(job.id, ""), now) for job in jobs[:limit]]
     counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
     counts[str(Stage.SHIPPED)] = len(snapshot.archive)
     used = sum(1 for _ in snapshot.leased())
-    return Board(snapshot.tip, counts, tuple(rows), _alerts(snapshot, pending), len(live), used, sum(beat.slots for beat in live.values()))
+    return Board(
+        snapshot.tip,
+        counts,
+        tuple(rows),
+        _alerts(snapshot, pending),
+        len(live),
+        used,
+        sum(beat.slots for beat in live.values()),
+    )
 
 
 def _row(job: Job, waits: str, now: Instant) -> Row:
@@ -76,7 +99,10 @@ def _row(job: Job, waits: str, now: Instant) -> Row:
         title=job.title,
         priority=str(job.manifest.priority),
         profile=job.manifest.profile,
-        engine=(job.lease.engine if job.lease else "") or job.manifest.engine or (run.engine if run else "") or job.manifest.engine_class,
+        engine=(job.lease.engine if job.lease else "")
+        or job.manifest.engine
+        or (run.engine if run else "")
+        or job.manifest.engine_class,
         host=job.lease.host if job.lease else (run.host if run and job.stage is not Stage.INBOX else ""),
         age=max(0, unix(now) - unix(since)) if since else None,
         attempt=record.attempts,
@@ -110,7 +136,9 @@ def note_of(job: Job, waits: str) -> str:
 def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:
     alerts = []
     if snapshot.pause:
-        alerts.append(f"PAUSED by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'} (`aq resume` lifts it)")
+        alerts.append(
+            f"PAUSED by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'} (`aq resume` lifts it)"
+        )
     if snapshot.settings_error:
         alerts.append(f"PAUSED, the settings are invalid: {snapshot.settings_error}")
     alerts += [f"{problem.path}: {problem.what}" for problem in snapshot.problems]

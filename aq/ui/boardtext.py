@@ -8,7 +8,15 @@ from aq.core.lifecycle import Stage
 from aq.ui.board import Board, Row, age_text
 from aq.ui.out import clean, columns, style
 
-_COLOURS = {"inbox": "blue", "building": "yellow", "review": "magenta", "testing": "cyan", "shipped": "green", "failed": "red", "dead_letter": "red"}
+_COLOURS = {
+    "inbox": "blue",
+    "building": "yellow",
+    "review": "magenta",
+    "testing": "cyan",
+    "shipped": "green",
+    "failed": "red",
+    "dead_letter": "red",
+}
 _HEADER = ["JOB", "PRIORITY", "PROFILE", "ENGINE", "HOST", "AGE", "NOTE"]
 
 
@@ -16,7 +24,9 @@ def board_lines(board: Board, width: int) -> Iterator[str]:
     """The board, line by line, at most `width` wide."""
     counts = "  ".join(f"{stage} {board.counts[stage]}" for stage in map(str, Stage))
     yield style(counts, "bold")
-    yield style(f"hosts {board.hosts}  slots {board.slots_used}/{board.slots} in use  tip {board.tip[:10]}", "dim")
+    yield style(
+        f"hosts {board.hosts}  slots {board.slots_used}/{board.slots} in use  tip {board.tip[:10]}", "dim"
+    )
     for alert in board.alerts:
         yield style(f"! {clean(alert)}", "red")
     cells = [_HEADER, *[_cells(row) for row in board.rows]]
@@ -43,4 +53,15 @@ def _is_last(row: Row, board: Board) -> bool:
 
 
 def _cells(row: Row) -> list[str]:
-    return [clean(c) for c in (row.job, row.priority, row.profile or "-", row.engine or "-", row.host or "-", age_text(row.age), row.note.replace("\n", " "))]
+    return [
+        clean(c)
+        for c in (
+            row.job,
+            row.priority,
+            row.profile or "-",
+            row.engine or "-",
+            row.host or "-",
+            age_text(row.age),
+            row.note.replace("\n", " "),
+        )
+    ]

@@ -27,35 +27,73 @@ class Finding:
     do: str = ""
 
 
-def queue_findings(snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], now: Instant) -> Iterator[Finding]:
+def queue_findings(
+    snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], now: Instant
+) -> Iterator[Finding]:
     """Everything about the queue that needs somebody."""
     if snapshot.settings_error:
-        yield Finding("BAD", f"settings are invalid, nobody claims: {snapshot.settings_error}", "correct queue/aq.yaml, commit and push")
+        yield Finding(
+            "BAD",
+            f"settings are invalid, nobody claims: {snapshot.settings_error}",
+            "correct queue/aq.yaml, commit and push",
+        )
     if snapshot.pause:
-        yield Finding("note", f"paused by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'}", "`aq resume` lifts it")
+        yield Finding(
+            "note",
+            f"paused by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'}",
+            "`aq resume` lifts it",
+        )
     for problem in snapshot.problems:
-        yield Finding("BAD", f"{problem.path}: {problem.what}", "`aq doctor --fix` removes it; git's history keeps it")
+        yield Finding(
+            "BAD", f"{problem.path}: {problem.what}", "`aq doctor --fix` removes it; git's history keeps it"
+        )
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
     for job in snapshot.jobs():
         yield from _job_findings(job, snapshot, beats, live, now)
     for host, (_, beat) in beats.items():
         silent = unix(now) - unix(beat.at)
         if silent > _WEEK:
-            yield Finding("note", f"host {host} was last heard {duration_text(silent)} ago", "`aq clean` removes its ref")
+            yield Finding(
+                "note",
+                f"host {host} was last heard {duration_text(silent)} ago",
+                "`aq clean` removes its ref",
+            )
 
 
-def _job_findings(job: Job, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], live: Mapping[str, Beat], now: Instant) -> Iterator[Finding]:
+def _job_findings(
+    job: Job,
+    snapshot: Snapshot,
+    beats: Mapping[str, tuple[str, Beat]],
+    live: Mapping[str, Beat],
+    now: Instant,
+) -> Iterator[Finding]:
     if job.problem:
-        yield Finding("BAD", f"{job.id} is out of play: {job.problem}", "correct the file and push, or `aq doctor --fix`, or `aq cancel`")
+        yield Finding(
+            "BAD",
+            f"{job.id} is out of play: {job.problem}",
+            "correct the file and push, or `aq doctor --fix`, or `aq cancel`",
+        )
         return
     since = unix(now) - unix(job.record.since) if job.record.since else 0
     if job.lease:
         if job.lease.host not in live:
-            yield Finding("note", f"{job.id}: its host {job.lease.host} has no recent beat", "any live host takes it back after TTL + grace")
+            yield Finding(
+                "note",
+                f"{job.id}: its host {job.lease.host} has no recent beat",
+                "any live host takes it back after TTL + grace",
+            )
         if since > 2 * job.manifest.timeout + job.lease.ttl:
-            yield Finding("BAD", f"{job.id} is in {job.stage} for {duration_text(since)}, twice its timeout", f"`aq logs {job.id}` on {job.lease.host}, or `aq cancel {job.id}`")
+            yield Finding(
+                "BAD",
+                f"{job.id} is in {job.stage} for {duration_text(since)}, twice its timeout",
+                f"`aq logs {job.id}` on {job.lease.host}, or `aq cancel {job.id}`",
+            )
     elif job.waits_for_person and since > _PEOPLE_BOUND:
-        yield Finding("note", f"{job.id} waits for a person since {duration_text(since)}", f"`aq show {job.id}`, then ship or reject it")
+        yield Finding(
+            "note",
+            f"{job.id} waits for a person since {duration_text(since)}",
+            f"`aq show {job.id}`, then ship or reject it",
+        )
     elif job.stage is Stage.INBOX:
         yield from _never(job, snapshot, beats)
 
@@ -63,7 +101,17 @@ def _job_findings(job: Job, snapshot: Snapshot, beats: Mapping[str, tuple[str, B
 def _never(job: Job, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]]) -> Iterator[Finding]:
     for reason in dep_blockers(job.manifest, snapshot):
         if "no such job" in reason or "failed" in reason or "dead_letter" in reason:
-            yield Finding("BAD", f"{job.id} is blocked for good: {reason}", "requeue or ship what it needs, or cancel it")
+            yield Finding(
+                "BAD",
+                f"{job.id} is blocked for good: {reason}",
+                "requeue or ship what it needs, or cancel it",
+            )
     if beats and all(host_blockers(job.manifest, beat.offers, beat.engines) for _, beat in beats.values()):
-        clauses = min((host_blockers(job.manifest, beat.offers, beat.engines) for _, beat in beats.values()), key=len)
-        yield Finding("note", f"{job.id}: no host that ever beat could run it: {', '.join(clauses)}", "add such a host, or change the job's requirements")
+        clauses = min(
+            (host_blockers(job.manifest, beat.offers, beat.engines) for _, beat in beats.values()), key=len
+        )
+        yield Finding(
+            "note",
+            f"{job.id}: no host that ever beat could run it: {', '.join(clauses)}",
+            "add such a host, or change the job's requirements",
+        )

@@ -5,7 +5,18 @@ from aq.core.operations.base import Operation
 from aq.core.operations.fleet import AcceptRewind, PauseFleet, ResumeFleet
 from aq.core.operations.holding import Claim, Preempt, Reclaim, Release, VerifyClaim
 from aq.core.operations.landing import Delivered, Fail, Fenced, FixRound, Hold, Land, Unverified, Verified
-from aq.core.operations.people import Approve, Cancel, PauseJob, Promote, Reject, RemoveStray, Repair, Requeue, ResumeJob, Ship
+from aq.core.operations.people import (
+    Approve,
+    Cancel,
+    PauseJob,
+    Promote,
+    Reject,
+    RemoveStray,
+    Repair,
+    Requeue,
+    ResumeJob,
+    Ship,
+)
 from aq.core.operations.submitting import Add, Revise, Spawn
 
 __all__ = [

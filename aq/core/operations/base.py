@@ -83,7 +83,11 @@ def missing_job(snapshot: Snapshot, job: str) -> Refusal:
 
 def out_of_play(job: Job) -> Refusal | None:
     """The refusal for a job that was changed by hand in an illegal way (rule 12)."""
-    return Refusal(f"{job.id} is out of play: {job.problem}", "`aq doctor --fix` repairs it") if job.problem else None
+    return (
+        Refusal(f"{job.id} is out of play: {job.problem}", "`aq doctor --fix` repairs it")
+        if job.problem
+        else None
+    )
 
 
 def held(snapshot: Snapshot, fence: Fence, *stages: Stage) -> Job | Refusal:
@@ -95,7 +99,11 @@ def held(snapshot: Snapshot, fence: Fence, *stages: Stage) -> Job | Refusal:
     if run and run.ended and run.outcome not in ("lost", "cancelled"):
         return Refusal(f"the result of {fence.job}, epoch {fence.epoch}, is written already", done=True)
     if not job.held_by(fence) or job.stage not in stages:
-        holder = f"held by {job.lease.host} in epoch {job.lease.epoch}" if job.lease else f"in {job.stage} without a lease"
+        holder = (
+            f"held by {job.lease.host} in epoch {job.lease.epoch}"
+            if job.lease
+            else f"in {job.stage} without a lease"
+        )
         return Refusal(f"fenced: {fence.host} held {fence.job} in epoch {fence.epoch}, now it is {holder}")
     return out_of_play(job) or job
 

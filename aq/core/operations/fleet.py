@@ -22,7 +22,13 @@ class PauseFleet(Operation):
         """Refused when the queue is paused in the same way."""
         if snapshot.pause and (snapshot.pause.stop or not self.stop):
             return Refusal(f"the queue is paused already by {snapshot.pause.by or 'someone'}", done=True)
-        event = Event("pause", self.by, self.op_id, detail=self.why, extra=(("Aq-Reason", self.why),) if self.why else ())
+        event = Event(
+            "pause",
+            self.by,
+            self.op_id,
+            detail=self.why,
+            extra=(("Aq-Reason", self.why),) if self.why else (),
+        )
         return Change(event, pause=PauseEdit(Pause(self.by, self.why, self.at, self.stop)))
 
 
@@ -48,4 +54,6 @@ class AcceptRewind(Operation):
         """Refused when the tip is not the one that the person saw."""
         if snapshot.tip != self.new:
             return Refusal("the remote moved meanwhile", "look again and repeat the command")
-        return Change(Event("accept-rewind", self.by, self.op_id, extra=(("Aq-Old", self.old), ("Aq-New", self.new))))
+        return Change(
+            Event("accept-rewind", self.by, self.op_id, extra=(("Aq-Old", self.old), ("Aq-New", self.new)))
+        )

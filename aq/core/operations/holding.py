@@ -34,10 +34,14 @@ class _Taking(Operation):
 
     def full(self, snapshot: Snapshot) -> Refusal | None:
         held_now = sum(job.lease is not None and job.lease.host == self.host for job in snapshot.leased())
-        return Refusal(f"{self.host} holds {held_now} of {self.slots} slots") if held_now >= self.slots else None
+        return (
+            Refusal(f"{self.host} holds {held_now} of {self.slots} slots") if held_now >= self.slots else None
+        )
 
     def lease(self, job: Job, epoch: int, attempt: int, profile: str) -> Lease:
-        return Lease(job.id, self.host, self.boot, self.nonce, epoch, attempt, self.engine, self.ttl, self.at, profile)
+        return Lease(
+            job.id, self.host, self.boot, self.nonce, epoch, attempt, self.engine, self.ttl, self.at, profile
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,9 @@ class Claim(_Taking):
         if job is None:
             return missing_job(snapshot, self.job)
         blockers = fleet_blockers(snapshot) + job_blockers(job, snapshot, self.at)
-        blockers += budget_blockers(job.manifest, snapshot, self.at) + host_blockers(job.manifest, self.offers, self.engines)
+        blockers += budget_blockers(job.manifest, snapshot, self.at) + host_blockers(
+            job.manifest, self.offers, self.engines
+        )
         if blockers:
             return Refusal(blockers[0])
         return self.full(snapshot) or self._claimed(job, snapshot)
@@ -60,12 +66,42 @@ class Claim(_Taking):
     def _claimed(self, job: Job, snapshot: Snapshot) -> Change:
         record, reserved, today = job.record, reservation(job.manifest, snapshot), day(self.at)
         epoch, attempt = record.epoch + 1, record.attempts + 1
-        run = Run(epoch, self.host, self.nonce, self.engine, self.at, attempt, reserved=reserved, spend_day=today if reserved else "", score=self.score)
-        charged = replace(record.with_run(run), epoch=epoch, attempts=attempt, not_before=None, verdict=None, branch="", tip="", approvals=())
+        run = Run(
+            epoch,
+            self.host,
+            self.nonce,
+            self.engine,
+            self.at,
+            attempt,
+            reserved=reserved,
+            spend_day=today if reserved else "",
+            score=self.score,
+        )
+        charged = replace(
+            record.with_run(run),
+            epoch=epoch,
+            attempts=attempt,
+            not_before=None,
+            verdict=None,
+            branch="",
+            tip="",
+            approvals=(),
+        )
         lease = self.lease(job, epoch, attempt, snapshot.profiles.get(job.manifest.profile, ""))
         after = self.placed(job, Stage.BUILDING, charged, lease)
-        spend = {today: snapshot.spend.get(today, Spend()).moved(job.manifest.product, reserved, 0.0)} if reserved else None
-        return self.change(Trigger.CLAIM, job, after, host=self.host, spend=spend, extra=(("Aq-Engine", self.engine), ("Aq-Lease", self.nonce)))
+        spend = (
+            {today: snapshot.spend.get(today, Spend()).moved(job.manifest.product, reserved, 0.0)}
+            if reserved
+            else None
+        )
+        return self.change(
+            Trigger.CLAIM,
+            job,
+            after,
+            host=self.host,
+            spend=spend,
+            extra=(("Aq-Engine", self.engine), ("Aq-Lease", self.nonce)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +113,21 @@ class VerifyClaim(_Taking):
         job = snapshot.stages.get(Stage.REVIEW, {}).get(self.job)
         if job is None or not job.to_be_verified or not job.record.tip:
             return missing_job(snapshot, self.job)
-        blockers = fleet_blockers(snapshot) + ([f"lacks repo:{job.manifest.repo}"] if self._lacks_repo(job) else [])
+        blockers = fleet_blockers(snapshot) + (
+            [f"lacks repo:{job.manifest.repo}"] if self._lacks_repo(job) else []
+        )
         refusal = out_of_play(job) or (Refusal(blockers[0]) if blockers else None) or self.full(snapshot)
         if refusal:
             return refusal
         record = job.record
-        run = Run(record.epoch + 1, self.host, self.nonce, self.engine, self.at, record.attempts, verify_only=True)
+        run = Run(
+            record.epoch + 1, self.host, self.nonce, self.engine, self.at, record.attempts, verify_only=True
+        )
         taken = replace(record.with_run(run), epoch=record.epoch + 1)
         after = self.placed(job, Stage.REVIEW, taken, self.lease(job, taken.epoch, record.attempts, ""))
-        return self.change(Trigger.VERIFY_CLAIM, job, after, host=self.host, extra=(("Aq-Lease", self.nonce),))
+        return self.change(
+            Trigger.VERIFY_CLAIM, job, after, host=self.host, extra=(("Aq-Lease", self.nonce),)
+        )
 
     def _lacks_repo(self, job: Job) -> bool:
         return bool(job.manifest.repo) and f"repo:{job.manifest.repo}" not in self.offers
@@ -120,11 +162,15 @@ class Release(Operation):
         if isinstance(job, Refusal):
             return job
         record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {self.reason}")
-        record = ended_run(record, self.at, "released", self.reason, usd=self.usd, branch=self.branch, tip=self.tip)
+        record = ended_run(
+            record, self.at, "released", self.reason, usd=self.usd, branch=self.branch, tip=self.tip
+        )
         after = self.placed(job, following.stage, record)
         spend = returned_spend(snapshot, job, self.usd)
         extra = (("Aq-Reason", self.reason), ("Aq-Branch", self.branch))
-        return self.change(Trigger.RELEASE, job, after, host=self.fence.host, detail=self.reason, spend=spend, extra=extra)
+        return self.change(
+            Trigger.RELEASE, job, after, host=self.fence.host, detail=self.reason, spend=spend, extra=extra
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +189,18 @@ class Preempt(Operation):
         if isinstance(job, Refusal):
             return job
         record, following = _given_back(job, "preempted", MAX_PREEMPTED, f"preempted for {self.for_job}")
-        record = ended_run(record, self.at, "preempted", following.reason, usd=self.usd, branch=self.branch, tip=self.tip)
+        record = ended_run(
+            record, self.at, "preempted", following.reason, usd=self.usd, branch=self.branch, tip=self.tip
+        )
         spend = returned_spend(snapshot, job, self.usd)
-        return self.change(Trigger.PREEMPT, job, self.placed(job, following.stage, record), host=self.fence.host, detail=f"for {self.for_job}", spend=spend)
+        return self.change(
+            Trigger.PREEMPT,
+            job,
+            self.placed(job, following.stage, record),
+            host=self.fence.host,
+            detail=f"for {self.for_job}",
+            spend=spend,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,4 +221,12 @@ class Reclaim(Operation):
         observed = f"{self.lapse.token} {self.lapse.silent:.0f}"
         extra = (("Aq-Observed", observed), ("Aq-Reason", following.reason))
         after = self.placed(job, following.stage, record)
-        return self.change(Trigger.RECLAIM, job, after, host=self.by, detail=why, spend=returned_spend(snapshot, job, None), extra=extra)
+        return self.change(
+            Trigger.RECLAIM,
+            job,
+            after,
+            host=self.by,
+            detail=why,
+            spend=returned_spend(snapshot, job, None),
+            extra=extra,
+        )

@@ -39,7 +39,10 @@ class Land(Operation):
         if job.stage is Stage.REVIEW:
             return Refusal(f"{job.id} has landed already", done=True)
         if self.tip and not self.pushed:
-            return Refusal(f"the branch {self.branch} of {job.id} is not on its remote", "it is pushed again with the next try")
+            return Refusal(
+                f"the branch {self.branch} of {job.id} is not on its remote",
+                "it is pushed again with the next try",
+            )
         record = replace(job.record, branch=self.branch, tip=self.tip)
         record = record.with_last_run(branch=self.branch, tip=self.tip, usd=self.usd, tokens=self.tokens)
         after = self.placed(job, Stage.REVIEW, record, job.lease)
@@ -104,13 +107,35 @@ class Fail(Operation):
         following = after_failure(job, self.failure, self.at)
         run = job.record.runs[-1]
         known = self.usd if self.usd is not None else run.usd
-        kept = {"branch": self.branch or run.branch, "tip": self.tip or run.tip, "usd": known, "tokens": self.tokens or run.tokens}
+        kept = {
+            "branch": self.branch or run.branch,
+            "tip": self.tip or run.tip,
+            "usd": known,
+            "tokens": self.tokens or run.tokens,
+        }
         record = ended_run(job.record, self.at, self.failure, self.reason, **kept)
-        verdict = Verdict(self.fence.epoch, "failed", self.at, self.fence.host, self.checks) if self.checks else None
+        verdict = (
+            Verdict(self.fence.epoch, "failed", self.at, self.fence.host, self.checks)
+            if self.checks
+            else None
+        )
         record = replace(record, not_before=following.not_before, verdict=verdict)
         after = self.placed(job, following.stage, record)
-        extra = (("Aq-Reason", self.reason), ("Aq-Class", self.failure), ("Aq-Branch", kept["branch"]), *_cost(self.usd, self.tokens))
-        return self.change(Trigger.FAIL, job, after, host=self.fence.host, detail=following.reason, spend=returned_spend(snapshot, job, known), extra=extra)  # type: ignore[arg-type]
+        extra = (
+            ("Aq-Reason", self.reason),
+            ("Aq-Class", self.failure),
+            ("Aq-Branch", kept["branch"]),
+            *_cost(self.usd, self.tokens),
+        )
+        return self.change(
+            Trigger.FAIL,
+            job,
+            after,
+            host=self.fence.host,
+            detail=following.reason,
+            spend=returned_spend(snapshot, job, known),
+            extra=extra,
+        )  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,14 +151,25 @@ class Hold(Operation):
         job = held(snapshot, self.fence, Stage.REVIEW) if self.fence else snapshot.find(self.job)
         if isinstance(job, Refusal):
             return job
-        if job is None or job.stage in (Stage.BUILDING, Stage.FAILED, Stage.DEAD_LETTER) or (job.lease and not self.fence):
+        if (
+            job is None
+            or job.stage in (Stage.BUILDING, Stage.FAILED, Stage.DEAD_LETTER)
+            or (job.lease and not self.fence)
+        ):
             return missing_job(snapshot, self.job)
         record, spend = job.record, {}
         if self.fence:
             spend = returned_spend(snapshot, job, record.runs[-1].usd)
             record = ended_run(record, self.at, "held", self.reason)
         record = replace(record, hold=Note(self.by, self.at, self.reason))
-        return self.change(Trigger.HOLD, job, self.placed(job, job.stage, record), host=self.fence.host if self.fence else "", detail=self.reason, spend=spend)
+        return self.change(
+            Trigger.HOLD,
+            job,
+            self.placed(job, job.stage, record),
+            host=self.fence.host if self.fence else "",
+            detail=self.reason,
+            spend=spend,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +184,9 @@ class FixRound(Operation):
         job = held(snapshot, self.fence, Stage.REVIEW)
         if isinstance(job, Refusal):
             return job
-        return self.change(Trigger.FIX_ROUND, job, _noted(self, job, self.reason), host=self.fence.host, detail=self.reason)
+        return self.change(
+            Trigger.FIX_ROUND, job, _noted(self, job, self.reason), host=self.fence.host, detail=self.reason
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +202,9 @@ class Fenced(Operation):
         job = snapshot.find(self.fence.job)
         if job is None or job.held_by(self.fence):
             return missing_job(snapshot, self.fence.job)
-        note = f"late result of {self.fence.host}, epoch {self.fence.epoch}" + (f": {self.branch} {self.tip}" if self.tip else "")
+        note = f"late result of {self.fence.host}, epoch {self.fence.epoch}" + (
+            f": {self.branch} {self.tip}" if self.tip else ""
+        )
         if any(entry.text == note for entry in job.record.feedback):
             return Refusal("noted already", done=True)
         extra = (("Aq-Branch", self.branch), ("Aq-Fenced-Epoch", str(self.fence.epoch)))
@@ -184,7 +224,13 @@ class Delivered(Operation):
         if job is None or job.record.delivery != "wanted":
             return missing_job(snapshot, self.job)
         record = replace(job.record, delivery="delivered", delivered=self.oid, hold=None)
-        return self.change(Trigger.DELIVERED, job, self.placed(job, Stage.SHIPPED, record), host=self.by, extra=(("Aq-Delivered", self.oid),))
+        return self.change(
+            Trigger.DELIVERED,
+            job,
+            self.placed(job, Stage.SHIPPED, record),
+            host=self.by,
+            extra=(("Aq-Delivered", self.oid),),
+        )
 
 
 def _noted(operation: Operation, job: Job, text: str) -> Job:

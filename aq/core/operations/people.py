@@ -29,7 +29,21 @@ class _Asked(Operation):
 
 def _back_to_inbox(record: Record, at: Instant) -> Record:
     """The record of a new submission: counters 0, epoch goes on."""
-    return replace(record, submission=record.submission + 1, attempts=0, infra=0, preempted=0, lost=0, not_before=None, verdict=None, hold=None, branch="", tip="", approvals=(), queued=at)
+    return replace(
+        record,
+        submission=record.submission + 1,
+        attempts=0,
+        infra=0,
+        preempted=0,
+        lost=0,
+        not_before=None,
+        verdict=None,
+        hold=None,
+        branch="",
+        tip="",
+        approvals=(),
+        queued=at,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +58,22 @@ class Promote(_Asked):
         if isinstance(job, Refusal):
             return job
         if job.lease:
-            return Refusal(f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it")
+            return Refusal(
+                f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it"
+            )
         if job.to_be_verified and not self.override:
             return Refusal(f"{job.id} has no verdict yet", "wait for a host, or give --override REASON")
         if job.record.hold and not self.override:
-            return Refusal(f"{job.id} is on hold: {job.record.hold.text}", "lift it with `aq resume`, or give --override REASON")
+            return Refusal(
+                f"{job.id} is on hold: {job.record.hold.text}",
+                "lift it with `aq resume`, or give --override REASON",
+            )
         note = (Note(self.by, self.at, f"promoted: {self.override}"),) if self.override else ()
         record = replace(job.record, hold=None, feedback=job.record.feedback + note)
         extra = (("Aq-Reason", self.override),)
-        return self.change(Trigger.PROMOTE, job, self.placed(job, Stage.TESTING, record), detail=self.override, extra=extra)
+        return self.change(
+            Trigger.PROMOTE, job, self.placed(job, Stage.TESTING, record), detail=self.override, extra=extra
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +87,34 @@ class Ship(_Asked):
         job = self.found(snapshot, Stage.TESTING)
         if isinstance(job, Refusal):
             shipped = self.job in snapshot.archive
-            return Refusal(f"{self.job} is shipped already", done=True) if shipped else _not_testable(job, snapshot, self.job)
+            return (
+                Refusal(f"{self.job} is shipped already", done=True)
+                if shipped
+                else _not_testable(job, snapshot, self.job)
+            )
         if job.record.hold and not self.override:
-            return Refusal(f"{job.id} is on hold: {job.record.hold.text}", "lift it with `aq resume`, or give --override REASON")
+            return Refusal(
+                f"{job.id} is on hold: {job.record.hold.text}",
+                "lift it with `aq resume`, or give --override REASON",
+            )
         policy = job.manifest.review_policy
         needed = max(policy.approvals, snapshot.settings.approvers)
-        given = {note.by for note in job.record.approvals if not policy.reviewers or note.by in policy.reviewers}
+        given = {
+            note.by for note in job.record.approvals if not policy.reviewers or note.by in policy.reviewers
+        }
         if len(given) < needed and not self.override:
             who = f" of {', '.join(policy.reviewers)}" if policy.reviewers else ""
-            return Refusal(f"{job.id} has {len(given)} of {needed} approvals{who}", f"`aq approve {job.id}`, or give --override REASON")
+            return Refusal(
+                f"{job.id} has {len(given)} of {needed} approvals{who}",
+                f"`aq approve {job.id}`, or give --override REASON",
+            )
         note = (Note(self.by, self.at, f"shipped: {self.override}"),) if self.override else ()
         wanted = "" if job.manifest.deliver == "branch" or not job.record.tip else "wanted"
         record = replace(job.record, hold=None, delivery=wanted, feedback=job.record.feedback + note)
         extra = (("Aq-Branch", job.record.branch), ("Aq-Reason", self.override))
-        return self.change(Trigger.SHIP, job, self.placed(job, Stage.SHIPPED, record), detail=self.override, extra=extra)
+        return self.change(
+            Trigger.SHIP, job, self.placed(job, Stage.SHIPPED, record), detail=self.override, extra=extra
+        )
 
 
 def _not_testable(refusal: Refusal, snapshot: Snapshot, name: str) -> Refusal:
@@ -102,11 +137,21 @@ class Reject(_Asked):
         if isinstance(job, Refusal):
             return job
         if job.lease:
-            return Refusal(f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it")
-        record = replace(job.record, feedback=(*job.record.feedback, Note(self.by, self.at, self.message)), hold=None)
+            return Refusal(
+                f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it"
+            )
+        record = replace(
+            job.record, feedback=(*job.record.feedback, Note(self.by, self.at, self.message)), hold=None
+        )
         target = Stage.INBOX if self.requeue else Stage.FAILED
         record = _back_to_inbox(record, self.at) if self.requeue else record
-        return self.change(Trigger.REJECT, job, self.placed(job, target, record), detail=self.message, extra=(("Aq-Reason", self.message),))
+        return self.change(
+            Trigger.REJECT,
+            job,
+            self.placed(job, target, record),
+            detail=self.message,
+            extra=(("Aq-Reason", self.message),),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +188,9 @@ class Cancel(_Asked):
         record = replace(record, hold=None, pause=None, feedback=record.feedback + note)
         spend = returned_spend(snapshot, job, None) if job.lease else None
         after = replace(self.placed(job, Stage.FAILED, record), problem="")
-        return self.change(Trigger.CANCEL, job, after, detail=self.message, spend=spend, extra=(("Aq-Reason", self.message),))
+        return self.change(
+            Trigger.CANCEL, job, after, detail=self.message, spend=spend, extra=(("Aq-Reason", self.message),)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +226,9 @@ class PauseJob(_Asked):
         if job.record.pause:
             return Refusal(f"{job.id} is paused already by {job.record.pause.by}", done=True)
         record = replace(job.record, pause=Note(self.by, self.at, self.message))
-        return self.change(Trigger.PAUSE_JOB, job, self.placed(job, job.stage, record, job.lease), detail=self.message)
+        return self.change(
+            Trigger.PAUSE_JOB, job, self.placed(job, job.stage, record, job.lease), detail=self.message
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +260,9 @@ class Repair(_Asked):
         record = _back_to_inbox(job.record, self.at)
         blob = record.blob or job.blob
         after = replace(self.placed(job, Stage.INBOX, record), blob=blob, problem="")
-        return self.change(Trigger.REPAIR, job, after, detail=job.problem, extra=(("Aq-Reason", job.problem),))
+        return self.change(
+            Trigger.REPAIR, job, after, detail=job.problem, extra=(("Aq-Reason", job.problem),)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,13 +32,22 @@ class Add(Operation):
         if present is None and snapshot.known(self.job):
             return Refusal(f"the id {self.job} is taken by an ended job", "give the file another name")
         if present is None:
-            job = Job(self.job, Stage.INBOX, str(Stage.INBOX), self.blob, self.manifest, Record(queued=self.at))
+            job = Job(
+                self.job, Stage.INBOX, str(Stage.INBOX), self.blob, self.manifest, Record(queued=self.at)
+            )
             return self.change(Trigger.ADD, None, job)
         if self.blob in (present.blob, present.record.blob):
             return Refusal(f"{self.job} is submitted already and is in {present.stage}", done=True)
-        if self.manifest.idempotency_key and present.manifest.idempotency_key == self.manifest.idempotency_key:
-            return Revise(at=self.at, by=self.by, op_id=self.op_id, job=self.job, blob=self.blob, manifest=self.manifest).decide(snapshot)
-        return Refusal(f"the id {self.job} belongs to other content, in {present.stage}", "give the file another name")
+        if (
+            self.manifest.idempotency_key
+            and present.manifest.idempotency_key == self.manifest.idempotency_key
+        ):
+            return Revise(
+                at=self.at, by=self.by, op_id=self.op_id, job=self.job, blob=self.blob, manifest=self.manifest
+            ).decide(snapshot)
+        return Refusal(
+            f"the id {self.job} belongs to other content, in {present.stage}", "give the file another name"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,10 @@ class Revise(Operation):
         if job is None:
             return missing_job(snapshot, self.job)
         if job.record.epoch > 0:
-            return Refusal(f"{self.job} was claimed before: its file cannot change any more", f"`aq add` the new text as another job, or `aq cancel {self.job}` first")
+            return Refusal(
+                f"{self.job} was claimed before: its file cannot change any more",
+                f"`aq add` the new text as another job, or `aq cancel {self.job}` first",
+            )
         if job.blob == self.blob:
             return Refusal(f"{self.job} has this content already", done=True)
         after = replace(job, blob=self.blob, manifest=self.manifest, problem="")
@@ -79,5 +91,12 @@ class Spawn(Operation):
         name = suffixed(self.schedule, slot[:16].replace("-", "").replace(":", "").lower() + "z")
         if snapshot.known(name):
             return Refusal(f"{name} was submitted already", done=True)
-        copy = Job(name, Stage.INBOX, str(Stage.INBOX), job.blob, replace(job.manifest, every=None), Record(queued=self.at, blob=job.blob, schedule=self.schedule))
+        copy = Job(
+            name,
+            Stage.INBOX,
+            str(Stage.INBOX),
+            job.blob,
+            replace(job.manifest, every=None),
+            Record(queued=self.at, blob=job.blob, schedule=self.schedule),
+        )
         return self.change(Trigger.SPAWN, None, copy, host=self.by, extra=(("Aq-Schedule", self.schedule),))

@@ -36,7 +36,9 @@ class _Lazy(TyperGroup):
             return None
         module = importlib.import_module(f"aq.ui.cli.{COMMANDS[cmd_name].module}")
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(name=cmd_name, help=COMMANDS[cmd_name].help)(getattr(module, COMMANDS[cmd_name].function))
+        single.command(name=cmd_name, help=COMMANDS[cmd_name].help)(
+            getattr(module, COMMANDS[cmd_name].function)
+        )
         command = typer.main.get_command(single)
         command.name = cmd_name
         return command
@@ -52,7 +54,10 @@ class _Lazy(TyperGroup):
             import difflib
 
             near = difflib.get_close_matches(name, COMMANDS, n=1)
-            ctx.fail(f"there is no command {name!r}." + (f" Did you mean {near[0]!r}?" if near else " `aq --help` lists them."))
+            ctx.fail(
+                f"there is no command {name!r}."
+                + (f" Did you mean {near[0]!r}?" if near else " `aq --help` lists them.")
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -76,7 +81,9 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def _root(
     directory: Path = typer.Option(None, "-C", metavar="DIR", help="Act as if started in DIR."),
-    version: bool = typer.Option(False, "--version", "-V", callback=_show_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", "-V", callback=_show_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     del version
     if directory is not None:
@@ -92,7 +99,11 @@ def run(arguments: list[str]) -> int:
         result = typer.main.get_command(app)(args=arguments, prog_name="aq", standalone_mode=False)
         return result if isinstance(result, int) else EXIT_OK
     except AqError as error:
-        tell(f"{style('aq:', 'red', sys.stderr)} {error.what}" if not hasattr(error, "file") else f"aq: {error}")
+        tell(
+            f"{style('aq:', 'red', sys.stderr)} {error.what}"
+            if not hasattr(error, "file")
+            else f"aq: {error}"
+        )
         if error.hint and not hasattr(error, "file"):
             tell(f"    {error.hint}")
         return error.exit_code
@@ -124,5 +135,7 @@ def _report_bug(error: Exception) -> int:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(facts + text)
     tell(f"aq: this is a bug in aq: {type(error).__name__}: {error}")
-    tell(f"    the report is in {name}; please send it. The queue is not harmed: repeat the command or restart `aq run`")
+    tell(
+        f"    the report is in {name}; please send it. The queue is not harmed: repeat the command or restart `aq run`"
+    )
     return EXIT_BUG

@@ -29,9 +29,13 @@ def add(
     engine: str = typer.Option("", "--engine", help="The engine, for a prompt given as text."),
     profile: str = typer.Option("", "--profile", help="The profile, for a prompt given as text."),
     verify: str = typer.Option("", "--verify", help="The verify command, for a prompt given as text."),
-    priority: str = typer.Option("", "--priority", help="critical, high, medium or low, for a prompt given as text."),
+    priority: str = typer.Option(
+        "", "--priority", help="critical, high, medium or low, for a prompt given as text."
+    ),
     name: str = typer.Option("", "--name", help="The job's id is made from this name."),
-    allow_secret: bool = typer.Option(False, "--allow-secret", help="Submit a file although it seems to hold a secret."),
+    allow_secret: bool = typer.Option(
+        False, "--allow-secret", help="Submit a file although it seems to hold a secret."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
     """Submit each file; nothing is lost when the remote is away."""
@@ -70,7 +74,9 @@ def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json
     from aq.ledger.spool import Spooled
 
     # Every file is checked before the first one is submitted.
-    checked_sources = [(source, checked(source.content, source.name, allow_secret=allow_secret)) for source in sources]
+    checked_sources = [
+        (source, checked(source.content, source.name, allow_secret=allow_secret)) for source in sources
+    ]
     operations = []
     for source, manifest in checked_sources:
         blob = queue.ledger.write_blob(source.content)

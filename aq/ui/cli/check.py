@@ -11,14 +11,18 @@ from aq.ui.out import clean, say, say_json, style
 
 
 def check(
-    files: list[Path] = typer.Argument(None, help="Job files, or a queue/aq.yaml; default: everything in the clone's inbox and queue."),
+    files: list[Path] = typer.Argument(
+        None, help="Job files, or a queue/aq.yaml; default: everything in the clone's inbox and queue."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
     """Say what is wrong with each file, as file:line: what; hint."""
     found = [(str(path), _problem(path)) for path in files] if files else _queue_problems()
     bad = [(name, problem) for name, problem in found if problem]
     if as_json:
-        say_json({"checked": len(found), "problems": [{"file": name, "problem": problem} for name, problem in bad]})
+        say_json(
+            {"checked": len(found), "problems": [{"file": name, "problem": problem} for name, problem in bad]}
+        )
         return 1 if bad else 0
     for name, problem in bad:
         say(f"{style('bad', 'red')}  {clean(problem if problem.startswith(name) else f'{name}: {problem}')}")
@@ -49,7 +53,9 @@ def _queue_problems() -> list[tuple[str, str]]:
 
     with here(fetch=True, intake=False) as queue:
         inbox = queue.paths.clone / "queue" / "inbox"
-        names = sorted(path for path in inbox.glob("*.md") if path.name != "README.md") if inbox.is_dir() else []
+        names = (
+            sorted(path for path in inbox.glob("*.md") if path.name != "README.md") if inbox.is_dir() else []
+        )
         found = [(f"queue/inbox/{path.name}", _problem(path)) for path in names]
         snapshot = queue.ledger.snapshot()
         found.append(("queue/aq.yaml", snapshot.settings_error))

@@ -55,13 +55,24 @@ def _old_runs(queue: Queue, limit: float) -> list[Path]:
     from aq.ledger.paths import host_state
 
     root = host_state(queue.config.url, queue.config.branch, "x").parent
-    return [path for path in root.glob("*/runs/*/*") if path.is_dir() and _old(path, limit) and _ended(queue, path.parent.name) and not (path / "run.json").exists()]
+    return [
+        path
+        for path in root.glob("*/runs/*/*")
+        if path.is_dir()
+        and _old(path, limit)
+        and _ended(queue, path.parent.name)
+        and not (path / "run.json").exists()
+    ]
 
 
 def _old_hosts(queue: Queue, limit: float) -> list[str]:
     now = unix(instant(time.time()))
     held = {job.lease.host for job in queue.ledger.snapshot().leased() if job.lease}
-    return [host for host, (_, beat) in queue.ledger.beats.items() if host not in held and now - unix(beat.at) > limit]
+    return [
+        host
+        for host, (_, beat) in queue.ledger.beats.items()
+        if host not in held and now - unix(beat.at) > limit
+    ]
 
 
 def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
@@ -69,8 +80,23 @@ def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
 
     refs = [f"{queue.config.beat_refs}/{host}" for host in hosts]
     # Only if nobody wrote the beat meanwhile.
-    leases = [f"--force-with-lease={ref}:{queue.ledger.beats[host][0]}" for ref, host in zip(refs, hosts, strict=True)]
-    done = run(["--git-dir", str(queue.paths.store), "push", "--quiet", *leases, "--", queue.config.url, *(f":{ref}" for ref in refs)], timeout=60)
+    leases = [
+        f"--force-with-lease={ref}:{queue.ledger.beats[host][0]}"
+        for ref, host in zip(refs, hosts, strict=True)
+    ]
+    done = run(
+        [
+            "--git-dir",
+            str(queue.paths.store),
+            "push",
+            "--quiet",
+            *leases,
+            "--",
+            queue.config.url,
+            *(f":{ref}" for ref in refs),
+        ],
+        timeout=60,
+    )
     if done.code:
         raise AqError(str(unreachable(queue.config.url, done).what), "repeat when the remote answers")
 

@@ -63,7 +63,11 @@ def perform(queue: Queue, operation: Operation) -> Landed | None:
             say(clean(refusal.reason))
             return None
         case Waiting(why=why, policy=policy):
-            hint = "ask whoever runs the remote to allow pushes to the queue branch" if policy else "nothing is lost; repeat the command"
+            hint = (
+                "ask whoever runs the remote to allow pushes to the queue branch"
+                if policy
+                else "nothing is lost; repeat the command"
+            )
             raise TryLaterError(why, hint)
 
 
@@ -73,9 +77,21 @@ def report(result: Landed | None, *, as_json: bool = False) -> None:
         return
     event = result.change.event
     if as_json:
-        say_json({"op": event.op, "job": event.job, "from": event.source, "to": event.target, "commit": result.commit})
+        say_json(
+            {
+                "op": event.op,
+                "job": event.job,
+                "from": event.source,
+                "to": event.target,
+                "commit": result.commit,
+            }
+        )
     elif event.job:
-        arrow = f"{event.source or 'new'} -> {event.target}" if event.source != event.target else str(event.target)
+        arrow = (
+            f"{event.source or 'new'} -> {event.target}"
+            if event.source != event.target
+            else str(event.target)
+        )
         say(f"{style(event.op, 'green')} {clean(event.job)}: {arrow}")
     else:
         say(f"{style(event.op, 'green')}: done")

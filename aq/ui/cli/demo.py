@@ -36,7 +36,9 @@ _HOSTS = ("ada", "bob")
 _LIMIT = 55.0
 
 
-def demo(keep: bool = typer.Option(True, "--keep/--clean", help="Keep the folder, to look around in it.")) -> None:
+def demo(
+    keep: bool = typer.Option(True, "--keep/--clean", help="Keep the folder, to look around in it."),
+) -> None:
     """Run the demonstration."""
     root = Path(tempfile.mkdtemp(prefix="aq-demo-"))
     stage = _Stage(root)
@@ -59,7 +61,12 @@ class _Stage:
         self.clone = root / "you"
         self.started = time.monotonic()
         self.hosts: dict[str, subprocess.Popen[bytes]] = {}
-        self.env = {**os.environ, "AQ_STATE_DIR": str(root / "state"), "GIT_CONFIG_GLOBAL": str(root / "gitconfig"), "AQ_HOST_CONFIG": str(root / "host.yaml")}
+        self.env = {
+            **os.environ,
+            "AQ_STATE_DIR": str(root / "state"),
+            "GIT_CONFIG_GLOBAL": str(root / "gitconfig"),
+            "AQ_HOST_CONFIG": str(root / "host.yaml"),
+        }
 
     def play(self) -> None:
         """The acts, in order."""
@@ -73,7 +80,14 @@ class _Stage:
         self._scene("`aq run` starts on both machines")
         for name in _HOSTS:
             self._start(name)
-        victim = self._wait("long-build to be claimed", lambda s: s.stages[Stage.BUILDING]["long-build"].lease.host if "long-build" in s.stages[Stage.BUILDING] else "")  # type: ignore[union-attr]
+        victim = self._wait(
+            "long-build to be claimed",
+            lambda s: (
+                s.stages[Stage.BUILDING]["long-build"].lease.host
+                if "long-build" in s.stages[Stage.BUILDING]
+                else ""
+            ),
+        )  # type: ignore[union-attr]
         self._board()
         self._scene(f"SIGKILL for {victim}, which holds long-build")
         self.hosts[victim].send_signal(signal.SIGKILL)
@@ -89,16 +103,24 @@ class _Stage:
         self._scene("The story of long-build, from the commits")
         self._aq("log", "long-build")
         self._scene("And git log, as always")
-        subprocess.run(["git", "log", "--oneline", "--max-count=12"], cwd=self.clone, env=self.env, check=False)
+        subprocess.run(
+            ["git", "log", "--oneline", "--max-count=12"], cwd=self.clone, env=self.env, check=False
+        )
 
     def _prepare(self) -> None:
         config = self.root / "gitconfig"
-        config.write_text("[user]\n\tname = Demo\n\temail = demo@example.invalid\n[init]\n\tdefaultBranch = main\n", encoding="utf-8")
+        config.write_text(
+            "[user]\n\tname = Demo\n\temail = demo@example.invalid\n[init]\n\tdefaultBranch = main\n",
+            encoding="utf-8",
+        )
         subprocess.run(["git", "init", "--quiet", "--bare", str(self.hub)], env=self.env, check=True)
         self._quiet("init", str(self.clone), "--remote", str(self.hub))
         settings = self.clone / "queue" / "aq.yaml"
         settings.write_text(_SETTINGS, encoding="utf-8")
-        for line in (["commit", "--quiet", "-am", "a fast cadence for the demo"], ["push", "--quiet", "origin", "main"]):
+        for line in (
+            ["commit", "--quiet", "-am", "a fast cadence for the demo"],
+            ["push", "--quiet", "origin", "main"],
+        ):
             subprocess.run(["git", *line], cwd=self.clone, env=self.env, check=True)
         for name in _HOSTS:
             self._quiet("init", str(self.root / name), "--remote", str(self.hub))
@@ -106,7 +128,15 @@ class _Stage:
     def _start(self, name: str) -> None:
         log = (self.root / f"{name}.log").open("wb")
         with log:
-            self.hosts[name] = subprocess.Popen([sys.executable, "-m", "aq", "run", "--host", name], cwd=self.root / name, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+            self.hosts[name] = subprocess.Popen(
+                [sys.executable, "-m", "aq", "run", "--host", name],
+                cwd=self.root / name,
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     def _wait(self, what: str, condition: Callable[[Snapshot], object]) -> str:
         """Look at the queue until the condition holds, showing what changes."""
@@ -122,7 +152,11 @@ class _Stage:
         raise AqError(f"the demo waited in vain for {what}", f"look into {self.root}/*.log")
 
     def _tail(self, shown: int) -> int:
-        lines = sorted(f"{line[:8]} {name:>4}: {line[9:]}" for name in self.hosts for line in (self.root / f"{name}.log").read_text("utf-8", "replace").splitlines())
+        lines = sorted(
+            f"{line[:8]} {name:>4}: {line[9:]}"
+            for name in self.hosts
+            for line in (self.root / f"{name}.log").read_text("utf-8", "replace").splitlines()
+        )
         for line in lines[shown:]:
             say("    " + style(line, "dim"))
         return len(lines)
@@ -134,7 +168,11 @@ class _Stage:
 
     @staticmethod
     def _settled(snapshot: Snapshot) -> bool:
-        live = [job for job in snapshot.jobs(Stage.INBOX, Stage.BUILDING, Stage.REVIEW) if not job.problem and not job.waits_for_person]
+        live = [
+            job
+            for job in snapshot.jobs(Stage.INBOX, Stage.BUILDING, Stage.REVIEW)
+            if not job.problem and not job.waits_for_person
+        ]
         return not live and len(snapshot.stages[Stage.TESTING]) >= 2
 
     def _board(self) -> None:
@@ -151,7 +189,9 @@ class _Stage:
         subprocess.run([sys.executable, "-m", "aq", *arguments], cwd=self.clone, env=self.env, check=True)
 
     def _quiet(self, *arguments: str) -> None:
-        done = subprocess.run([sys.executable, "-m", "aq", *arguments], env=self.env, capture_output=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "aq", *arguments], env=self.env, capture_output=True, check=False
+        )
         if done.returncode:
             raise AqError(f"aq {arguments[0]} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
@@ -176,6 +216,6 @@ class _Stage:
         took = time.monotonic() - self.started
         self._scene(f"Done in {took:.0f} s. Everything is still in {self.root}:")
         say(f"  cd {self.clone} && ls queue/*        the board as folders")
-        say("  aq show liar                         a false \"done\", caught by verify")
+        say('  aq show liar                         a false "done", caught by verify')
         say("  aq why broken; aq requeue poison     what to do about the others")
         say("Next, a queue of your own:  mkdir my-queue && aq init my-queue && cd my-queue && aq run")

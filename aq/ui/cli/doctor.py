@@ -31,8 +31,12 @@ class _Fix:
 
 
 def doctor(
-    fix: bool = typer.Option(False, "--fix", help="Do what is safe: repair hand-edited jobs, remove stray files."),
-    accept_rewind: bool = typer.Option(False, "--accept-rewind", help="Say that the rewound history is the queue from now on."),
+    fix: bool = typer.Option(
+        False, "--fix", help="Do what is safe: repair hand-edited jobs, remove stray files."
+    ),
+    accept_rewind: bool = typer.Option(
+        False, "--accept-rewind", help="Say that the rewound history is the queue from now on."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
     """Exit code 1 when something is bad."""
@@ -67,22 +71,44 @@ def _host_findings(queue: Queue) -> Iterator[Finding]:
 
     version = check(["--version"])
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    yield Finding("ok" if numbers >= _MIN_GIT else "BAD", version, "" if numbers >= _MIN_GIT else "install git 2.31 or newer")
+    yield Finding(
+        "ok" if numbers >= _MIN_GIT else "BAD",
+        version,
+        "" if numbers >= _MIN_GIT else "install git 2.31 or newer",
+    )
     try:
         config = load_host_config()
         engines = probe_engines(config)
         where = f"{config_path()}" if config_path().exists() else "no host.yaml: built-in settings"
         yield Finding("ok", f"host {config.name}, {config.slots} slots ({where})")
-        yield Finding("ok" if engines else "BAD", f"engines: {', '.join(engines) or 'none'}", "" if engines else "install an agent CLI, or allow the shell engine")
+        yield Finding(
+            "ok" if engines else "BAD",
+            f"engines: {', '.join(engines) or 'none'}",
+            "" if engines else "install an agent CLI, or allow the shell engine",
+        )
     except AqError as error:
         yield Finding("BAD", f"host config: {error}", "correct the file")
-    free = shutil.disk_usage(state_home().parent if state_home().parent.exists() else Path.home()).free / 1024**3
-    yield Finding("ok" if free >= 1 else "BAD", f"{free:.1f} GiB of disk free", "" if free >= 1 else "make room: no job is claimed below min-disk")
+    free = (
+        shutil.disk_usage(state_home().parent if state_home().parent.exists() else Path.home()).free / 1024**3
+    )
+    yield Finding(
+        "ok" if free >= 1 else "BAD",
+        f"{free:.1f} GiB of disk free",
+        "" if free >= 1 else "make room: no job is claimed below min-disk",
+    )
     if is_local(queue.config.url) and Path(queue.config.url) == queue.paths.hub:
-        yield Finding("note", "this machine holds the only copy of the queue", "`aq remote set URL` moves it to a forge or another machine")
+        yield Finding(
+            "note",
+            "this machine holds the only copy of the queue",
+            "`aq remote set URL` moves it to a forge or another machine",
+        )
     damaged = list(queue.paths.spool.glob("*.damaged")) if queue.paths.spool.is_dir() else []
     if damaged:
-        yield Finding("BAD", f"{len(damaged)} damaged spool entries in {queue.paths.spool}", "look at them: each holds a submission that never arrived")
+        yield Finding(
+            "BAD",
+            f"{len(damaged)} damaged spool entries in {queue.paths.spool}",
+            "look at them: each holds a submission that never arrived",
+        )
 
 
 def _look_at_queue(queue: Queue) -> list[Finding]:
@@ -103,12 +129,14 @@ def _look_at_queue(queue: Queue) -> list[Finding]:
 def _repair(queue: Queue) -> None:
     queue.ledger.fetch()
     snapshot = queue.ledger.snapshot()
-    fixes: list[Operation] = [RemoveStray(**asked(queue.who.name), path=problem.path) for problem in snapshot.problems]
+    fixes: list[Operation] = [
+        RemoveStray(**asked(queue.who.name), path=problem.path) for problem in snapshot.problems
+    ]
     for job in snapshot.jobs():
         # A file that never parsed has no good version to go back to: only its author can mend it.
         if job.problem and (job.record.epoch or "out of play" in job.problem or "by hand" in job.problem):
             other = snapshot.find(job.id)
-            if other is not None and other.folder != job.folder or "this newer file" in job.problem:
+            if (other is not None and other.folder != job.folder) or "this newer file" in job.problem:
                 fixes.append(RemoveStray(**asked(queue.who.name), path=f"queue/{job.folder}/{job.id}.md"))
             else:
                 fixes.append(Repair(**asked(queue.who.name), job=job.id))

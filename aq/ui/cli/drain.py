@@ -12,7 +12,11 @@ from aq.core.errors import AqError
 from aq.ui.out import say
 
 
-def drain(host: str = typer.Option("", "--host", help="The host on this machine; default: the only one that runs here.")) -> None:
+def drain(
+    host: str = typer.Option(
+        "", "--host", help="The host on this machine; default: the only one that runs here."
+    ),
+) -> None:
     """Ask this machine's `aq run` to finish its work and end, like its first Ctrl-C."""
     from aq.ledger.gitproc import locate_clone
     from aq.ledger.paths import host_state

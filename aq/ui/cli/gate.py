@@ -5,14 +5,31 @@ from __future__ import annotations
 import typer
 
 from aq.core.errors import UsageError
-from aq.core.operations import Approve, Cancel, Operation, PauseFleet, PauseJob, Promote, Reject, Requeue, ResumeFleet, ResumeJob, Ship
+from aq.core.operations import (
+    Approve,
+    Cancel,
+    Operation,
+    PauseFleet,
+    PauseJob,
+    Promote,
+    Reject,
+    Requeue,
+    ResumeFleet,
+    ResumeJob,
+    Ship,
+)
 from aq.ui.cli.common import asked, complete_jobs, here, perform, report
 
 _JOB = typer.Argument(..., help="The job's id.", autocompletion=complete_jobs)
 _JOBS = typer.Argument(..., help="The jobs' ids.", autocompletion=complete_jobs)
 _MAYBE = typer.Argument("", help="A job's id; without it, the whole queue.", autocompletion=complete_jobs)
 _MESSAGE = typer.Option("", "--message", "-m", help="Why; it goes into the record.")
-_OVERRIDE = typer.Option("", "--override", metavar="REASON", help="Do it in spite of a hold or missing approvals, with this reason.")
+_OVERRIDE = typer.Option(
+    "",
+    "--override",
+    metavar="REASON",
+    help="Do it in spite of a hold or missing approvals, with this reason.",
+)
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 

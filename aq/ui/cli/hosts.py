@@ -23,8 +23,28 @@ def hosts(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     held = [job.lease.host for job in snapshot.leased() if job.lease]
     found = []
     for name, (_, beat) in sorted(beats.items()):
-        state = "stopped" if beat.stopped else "draining" if beat.draining else "live" if name in live else "silent"
-        found.append({"host": name, "state": state, "slots": beat.slots, "leases": held.count(name), "beat": beat.at, "version": beat.version, "engines": beat.engines, "offers": sorted(beat.offers), "refuses": beat.refuses})
+        state = (
+            "stopped"
+            if beat.stopped
+            else "draining"
+            if beat.draining
+            else "live"
+            if name in live
+            else "silent"
+        )
+        found.append(
+            {
+                "host": name,
+                "state": state,
+                "slots": beat.slots,
+                "leases": held.count(name),
+                "beat": beat.at,
+                "version": beat.version,
+                "engines": beat.engines,
+                "offers": sorted(beat.offers),
+                "refuses": beat.refuses,
+            }
+        )
     if as_json:
         say_json({"hosts": found})
         return
@@ -34,7 +54,19 @@ def hosts(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     rows = [["HOST", "STATE", "SLOTS", "BEAT", "ENGINES", "OFFERS"]]
     for host in found:
         age = duration_text(unix(now) - unix(str(host["beat"])))
-        rows.append([clean(str(cell)) for cell in (host["host"], host["state"], f"{host['leases']}/{host['slots']}", f"{age} ago", ", ".join(host["engines"]), " ".join(host["offers"]))])  # type: ignore[call-overload]
+        rows.append(
+            [
+                clean(str(cell))
+                for cell in (
+                    host["host"],
+                    host["state"],
+                    f"{host['leases']}/{host['slots']}",
+                    f"{age} ago",
+                    ", ".join(host["engines"]),
+                    " ".join(host["offers"]),
+                )
+            ]
+        )  # type: ignore[call-overload]
     lines = columns(rows, shutil.get_terminal_size((160, 40)).columns, flexible=5)
     say(style(lines[0], "dim"))
     for line in lines[1:]:

@@ -11,7 +11,9 @@ from aq.ui.out import clean, say, style
 
 def init(
     folder: Path = typer.Argument(Path(), help="The clone, or a folder to make one in."),
-    remote: str = typer.Option("", "--remote", metavar="URL", help="The hub: an empty remote, or one that has a queue."),
+    remote: str = typer.Option(
+        "", "--remote", metavar="URL", help="The hub: an empty remote, or one that has a queue."
+    ),
     branch: str = typer.Option("main", "--branch", help="The branch that is the queue."),
 ) -> None:
     """Make a queue, or join one."""

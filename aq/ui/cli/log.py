@@ -12,7 +12,9 @@ from aq.ui.out import clean, say, say_json, style
 
 
 def log(
-    job: str = typer.Argument("", help="The job's id; without it, the whole queue.", autocompletion=complete_jobs),
+    job: str = typer.Argument(
+        "", help="The job's id; without it, the whole queue.", autocompletion=complete_jobs
+    ),
     limit: int = typer.Option(0, "--limit", "-n", min=0, help="At most so many, the newest."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -23,12 +25,31 @@ def log(
         raise AqError(f"no commit names {job}", "`aq status --all` lists the jobs")
     entries = []
     for oid, info, event in reversed(found):
-        words = subject(event) if event else f"by hand: {info.message.splitlines()[0] if info.message else ''}"
+        words = (
+            subject(event) if event else f"by hand: {info.message.splitlines()[0] if info.message else ''}"
+        )
         details = dict(event.extra) if event else {}
-        entries.append({"commit": oid, "at": instant(info.time), "what": words, "op": event.op if event else "", "by": event.by if event else "", "from": event.source if event else None, "to": event.target if event else None, "details": details})
+        entries.append(
+            {
+                "commit": oid,
+                "at": instant(info.time),
+                "what": words,
+                "op": event.op if event else "",
+                "by": event.by if event else "",
+                "from": event.source if event else None,
+                "to": event.target if event else None,
+                "details": details,
+            }
+        )
     if as_json:
         say_json({"job": job, "events": entries})
         return
     for entry in entries:
-        move = f"{entry['from'] or 'new'} -> {entry['to']}" if entry["to"] and entry["from"] != entry["to"] else ""
-        say(f"{entry['at']}  {style(str(entry['commit'])[:10], 'yellow')}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip())
+        move = (
+            f"{entry['from'] or 'new'} -> {entry['to']}"
+            if entry["to"] and entry["from"] != entry["to"]
+            else ""
+        )
+        say(
+            f"{entry['at']}  {style(str(entry['commit'])[:10], 'yellow')}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip()
+        )

@@ -23,8 +23,12 @@ _FORCED = 130
 
 
 def run_host(
-    once: bool = typer.Option(False, "--once", help="Claim what fits once, finish it, and end; exit code 1 when there was nothing."),
-    until_idle: bool = typer.Option(False, "--until-idle", help="End when nothing is left that this host could do."),
+    once: bool = typer.Option(
+        False, "--once", help="Claim what fits once, finish it, and end; exit code 1 when there was nothing."
+    ),
+    until_idle: bool = typer.Option(
+        False, "--until-idle", help="End when nothing is left that this host could do."
+    ),
     slots: int = typer.Option(None, "--slots", min=1, max=256, help="How many jobs run at once."),
     host: str = typer.Option("", "--host", help="This host's name in the fleet."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but errors."),
@@ -33,7 +37,9 @@ def run_host(
     say = (lambda line: None) if quiet else _say
     with open_runner(Path.cwd(), host, slots, say) as runner:
         _on_signals(runner, say)
-        say(f"host {runner.me.host}: {runner.me.slots} slot{'s' if runner.me.slots > 1 else ''}, engines {', '.join(runner.me.engines) or 'none'}")
+        say(
+            f"host {runner.me.host}: {runner.me.slots} slot{'s' if runner.me.slots > 1 else ''}, engines {', '.join(runner.me.engines) or 'none'}"
+        )
         _start(runner, say)
         return _loop(runner, once=once, until_idle=until_idle)
 

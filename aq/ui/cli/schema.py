@@ -9,10 +9,16 @@ import typer
 from aq.ui.out import say
 
 
-def schema(settings: bool = typer.Option(False, "--settings", help="The schema of queue/aq.yaml instead.")) -> None:
+def schema(
+    settings: bool = typer.Option(False, "--settings", help="The schema of queue/aq.yaml instead."),
+) -> None:
     """Print JSON Schema."""
     from aq.core.jobfile import JobFile
     from aq.core.settingsfile import SettingsFile
 
     model = SettingsFile if settings else JobFile
-    say(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}, indent=2))
+    say(
+        json.dumps(
+            {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}, indent=2
+        )
+    )

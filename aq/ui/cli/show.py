@@ -34,7 +34,15 @@ def show(
 
 
 def _as_json(job: Job, text: str) -> dict[str, Any]:
-    return {"job": job.id, "stage": str(job.stage), "problem": job.problem, "manifest": plain(job.manifest), "record": plain(job.record), "lease": plain(job.lease) if job.lease else None, "file": text}
+    return {
+        "job": job.id,
+        "stage": str(job.stage),
+        "problem": job.problem,
+        "manifest": plain(job.manifest),
+        "record": plain(job.record),
+        "lease": plain(job.lease) if job.lease else None,
+        "file": text,
+    }
 
 
 def _lines(job: Job) -> list[str]:
@@ -61,10 +69,17 @@ def _lines(job: Job) -> list[str]:
     lines += [f"  {name:<10} {clean(value)}" for name, value in facts.items() if value]
     for run in record.runs:
         ended = run.outcome or "running"
-        lines.append(f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {run.started} -> {run.ended or '…'}  {clean(ended)}{': ' + clean(run.reason) if run.reason else ''}")
+        lines.append(
+            f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {run.started} -> {run.ended or '…'}  {clean(ended)}{': ' + clean(run.reason) if run.reason else ''}"
+        )
     if record.verdict:
-        lines.append(f"  verdict    {record.verdict.result} (epoch {record.verdict.epoch}, {clean(record.verdict.host)}, {record.verdict.at})")
-        lines += [f"    {'ok ' if check.passed else 'BAD'} {clean(check.check)}  {clean(check.detail)}" for check in record.verdict.checks]
+        lines.append(
+            f"  verdict    {record.verdict.result} (epoch {record.verdict.epoch}, {clean(record.verdict.host)}, {record.verdict.at})"
+        )
+        lines += [
+            f"    {'ok ' if check.passed else 'BAD'} {clean(check.check)}  {clean(check.detail)}"
+            for check in record.verdict.checks
+        ]
     lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
     lines += [f"  approved   {clean(note.by)}, {note.at} {clean(note.text)}" for note in record.approvals]
     return lines

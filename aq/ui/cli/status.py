@@ -23,7 +23,9 @@ _LISTED = 20
 
 def status(
     stage: str = typer.Option("", "--stage", help="Only this stage."),
-    all_jobs: bool = typer.Option(False, "--all", "-a", help="List every job, not the first 20 of each stage."),
+    all_jobs: bool = typer.Option(
+        False, "--all", "-a", help="List every job, not the first 20 of each stage."
+    ),
     watch: bool = typer.Option(False, "--watch", "-w", help="Keep the board on the screen."),
     offline: bool = typer.Option(False, "--offline", help="Do not ask the remote: show what was seen last."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -61,10 +63,25 @@ def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offlin
             queue.ledger.fetch()
         except TryLaterError as error:
             pending.append(f"{error.what}: showing what was seen last")
-    pending += [f"not submitted yet: {entry.origin or entry.operation.job}" + (f" ({entry.refused})" if entry.refused else "") for entry in queue.clone.spool.entries()]  # type: ignore[attr-defined]
-    pending += [f"not taken in: {note.why}" for note in queue.clone.intake.collect().not_taken] if not offline else []
+    pending += [
+        f"not submitted yet: {entry.origin or entry.operation.job}"
+        + (f" ({entry.refused})" if entry.refused else "")
+        for entry in queue.clone.spool.entries()
+    ]  # type: ignore[attr-defined]
+    pending += (
+        [f"not taken in: {note.why}" for note in queue.clone.intake.collect().not_taken]
+        if not offline
+        else []
+    )
     pending += [f"not pushed: {name}" for name in queue.clone.view.unpushed()] if not offline else []
-    return make_board(queue.ledger.snapshot(), queue.ledger.beats, instant(time.time()), limit=limit, stages=stages, pending=tuple(pending))
+    return make_board(
+        queue.ledger.snapshot(),
+        queue.ledger.beats,
+        instant(time.time()),
+        limit=limit,
+        stages=stages,
+        pending=tuple(pending),
+    )
 
 
 def _watch(queue: Queue, stages: tuple[Stage, ...]) -> None:

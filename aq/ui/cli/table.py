@@ -34,7 +34,9 @@ COMMANDS: dict[str, Entry] = {
     "drain": Entry("drain", "drain", "Let this machine's host finish its work and take no more."),
     "hosts": Entry("hosts", "hosts", "List the hosts: slots, leases, capabilities, last beat."),
     "remote": Entry("remote", "remote", "Show the hub, or move the queue to another one."),
-    "doctor": Entry("doctor", "doctor", "Find what is wrong with this host or the queue; --fix what is safe."),
+    "doctor": Entry(
+        "doctor", "doctor", "Find what is wrong with this host or the queue; --fix what is safe."
+    ),
     "clean": Entry("clean", "clean", "Remove old run folders, logs and host refs."),
     "demo": Entry("demo", "demo", "Show the whole thing in a temporary folder, in under a minute."),
     "schema": Entry("schema", "schema", "Print the JSON Schema of job files, for editors."),

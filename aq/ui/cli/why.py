@@ -39,17 +39,27 @@ def why(
                 reasons = [] if name in live else ["no recent beat"]
                 reasons += host_blockers(found.manifest, beat.offers, beat.engines)
                 reasons += [beat.refuses[job]] if job in beat.refuses else []
-                reasons += ["draining"] if beat.draining else [] if free.get(name, 0) or name not in live else ["no free slot"]
+                reasons += (
+                    ["draining"]
+                    if beat.draining
+                    else []
+                    if free.get(name, 0) or name not in live
+                    else ["no free slot"]
+                )
                 hosts[name] = reasons
         chosen = next((a.host for a in plan(snapshot, live, now).assignments if a.job == job), "")
     if as_json:
-        say_json({"job": job, "stage": str(found.stage), "reasons": general, "hosts": hosts, "falls_to": chosen})
+        say_json(
+            {"job": job, "stage": str(found.stage), "reasons": general, "hosts": hosts, "falls_to": chosen}
+        )
         return
     say(f"{style(clean(job), 'bold')} is in {found.stage}")
     for reason in general:
         say(f"  {clean(reason)}")
     for name, reasons in hosts.items():
-        say(f"  {clean(name)}: {clean('; '.join(reasons)) or style('can run it', 'green')}{' (it falls to this host)' if name == chosen else ''}")
+        say(
+            f"  {clean(name)}: {clean('; '.join(reasons)) or style('can run it', 'green')}{' (it falls to this host)' if name == chosen else ''}"
+        )
     if not hosts:
         say("  no host has ever beaten: start `aq run` on a machine")
 
@@ -57,4 +67,8 @@ def why(
 def _general(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     if job.stage is not Stage.INBOX:
         return [note_of(job, "")]
-    return fleet_blockers(snapshot) + job_blockers(job, snapshot, now) + budget_blockers(job.manifest, snapshot, now)
+    return (
+        fleet_blockers(snapshot)
+        + job_blockers(job, snapshot, now)
+        + budget_blockers(job.manifest, snapshot, now)
+    )
