@@ -4,7 +4,7 @@ a person's file: whoever can push can write them."""
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -42,7 +42,7 @@ def decode_as(cls: type[Value], data: bytes, file: str) -> Value:
     except InvalidFileError as error:
         raise error.located(file) from None
     try:
-        value: Value = _adapter(cls).validate_python(without_nothing(front))
+        value: Value = _adapter(cast(Any, cls)).validate_python(without_nothing(front))
     except ValidationError as error:
         first = error.errors()[0]
         line = lines.get(tuple(first["loc"]), 1)

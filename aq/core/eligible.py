@@ -78,9 +78,7 @@ def fleet_blockers(snapshot: Snapshot) -> list[str]:
     if snapshot.settings_error:
         reasons.append(f"queue settings are invalid: {snapshot.settings_error}")
     if snapshot.pause:
-        reasons.append(
-            f"the queue is paused by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'}"
-        )
+        reasons.append(f"the queue is paused by {snapshot.pause.who}: {snapshot.pause.reason}")
     if settings.wip_building is not None and sum(1 for _ in snapshot.leased()) >= settings.wip_building:
         reasons.append(f"{settings.wip_building} jobs are building (wip.building)")
     if settings.wip_people is not None:

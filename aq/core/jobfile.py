@@ -171,7 +171,8 @@ class JobFile(Strict):
     retry: RetryForm = _key(RetryForm(), "`{max: 1, backoff: 30s, on: [timeout, …], infra: 5}`")
     verify: Checks = _key(
         (),
-        "what must pass: a command, a list, or `[{file_exists: x}, {command: y}, {test_passes: z}, {git_clean: true}]`",
+        "what must pass: a command, a list, or "
+        "`[{file_exists: x}, {command: y}, {test_passes: z}, {git_clean: true}]`",
     )
     fix: FixForm = _key(FixForm(), "rounds in which a failed verify goes back to the engine: `{max: 1}`")
     setup: Command | None = _key(None, "a command that prepares the workspace")
@@ -187,10 +188,10 @@ class JobFile(Strict):
     )
     allowed_scope: Many[Glob] = _key((), "the only paths that the work may change", "allowed-scope")
     review_policy: Review = _key(
-        ReviewForm(reviewers=(), approvals="0"),
+        ReviewForm.model_construct(reviewers=(), approvals=0),
         "manual, auto, or `{reviewers: [alice], approvals: 1}`",
         "review-policy",
-    )  # type: ignore[arg-type]
+    )
     deliver: Literal["branch", "merge", "pr"] = _key("branch", "how the work reaches the target repository")
     artifacts: Many[Glob] = _key((), "files to keep beside the log")
     idempotency_key: Line | None = _key(None, "the same key and content are one job", "idempotency-key")
@@ -218,18 +219,18 @@ class JobFile(Strict):
         return self
 
 
-_FORMS: dict[str, Any] = {
-    "deps": lambda form: Deps(form.shipped, form.testing),
-    "budget": lambda form: Budget(form.usd, form.tokens, form.wall),
-    "retry": lambda form: Retry(form.max, form.backoff, form.on, form.infra),
-    "review_policy": lambda form: _policy(form),
-}
-
-
 def _policy(form: ReviewForm) -> ReviewPolicy:
     if form.approvals == 0:
         return ReviewPolicy("auto" if form.reviewers else "manual")
     return ReviewPolicy("manual", form.reviewers, form.approvals)
+
+
+_FORMS: dict[str, Any] = {
+    "deps": lambda form: Deps(form.shipped, form.testing),
+    "budget": lambda form: Budget(form.usd, form.tokens, form.wall),
+    "retry": lambda form: Retry(form.max, form.backoff, form.on, form.infra),
+    "review_policy": _policy,
+}
 
 
 def manifest_of(form: JobFile) -> Manifest:

@@ -78,102 +78,138 @@ class Transition:
     meaning: str
 
 
-def _rows() -> tuple[Transition, ...]:
-    inbox, building, review, testing = LIVE
-    shipped, failed, dead = ENDED
-    t, rule = Trigger, LeaseRule
-    rows: list[Transition] = []
-
-    def row(trigger: Trigger, moves: str, lease: LeaseRule, by: str, meaning: str) -> None:
-        for move in moves.split():
-            source, target = move.split(">")
-            start = Stage(source) if source else None
-            rows.append(Transition(trigger, start, Stage(target), lease, by, meaning))
-
-    row(t.ADD, ">inbox", rule.NONE, "person", "a job file was taken in")
-    row(t.REVISE, "inbox>inbox", rule.NONE, "person", "the file changed before its first claim")
-    row(t.SPAWN, ">inbox", rule.NONE, "host", "a schedule submits a copy of itself")
-    row(t.CLAIM, "inbox>building", rule.TAKEN, "host", "epoch + 1 and one charge")
-    back = f"{building}>{inbox} {building}>{dead}"
-    in_review = f"{review}>{review} {review}>{inbox} {review}>{dead}"
-    row(
-        t.RELEASE,
-        f"{back} {in_review}",
-        rule.DROPPED,
+# trigger, the moves as `from>to`, what becomes of the lease, who asks for it, and what it means
+_TABLE_ROWS: tuple[tuple[Trigger, str, LeaseRule, str, str], ...] = (
+    (Trigger.ADD, ">inbox", LeaseRule.NONE, "person", "a job file was taken in"),
+    (Trigger.REVISE, "inbox>inbox", LeaseRule.NONE, "person", "the file changed before its first claim"),
+    (Trigger.SPAWN, ">inbox", LeaseRule.NONE, "host", "a schedule submits a copy of itself"),
+    (Trigger.CLAIM, "inbox>building", LeaseRule.TAKEN, "host", "epoch + 1 and one charge"),
+    (
+        Trigger.RELEASE,
+        "building>inbox building>dead_letter review>review review>inbox review>dead_letter",
+        LeaseRule.DROPPED,
         "host",
         "the holder gives the job back; charged to infra",
-    )
-    row(t.PREEMPT, back, rule.DROPPED, "host", "a critical job takes the slot; charged to preempted")
-    row(t.RECLAIM, f"{back} {in_review}", rule.DROPPED, "host", "the holder fell silent; charged to lost")
-    row(t.LAND, "building>review", rule.KEPT, "host", "the engine is done; its branch is pushed")
-    row(t.VERIFIED, "review>testing", rule.DROPPED, "host", "verify passed")
-    row(t.UNVERIFIED, "review>review", rule.DROPPED, "host", "no verify was asked: verdict none")
-    row(
-        t.HOLD,
-        f"{inbox}>{inbox} {testing}>{testing} {shipped}>{shipped}",
-        rule.NONE,
+    ),
+    (
+        Trigger.PREEMPT,
+        "building>inbox building>dead_letter",
+        LeaseRule.DROPPED,
+        "host",
+        "a critical job takes the slot; charged to preempted",
+    ),
+    (
+        Trigger.RECLAIM,
+        "building>inbox building>dead_letter review>review review>inbox review>dead_letter",
+        LeaseRule.DROPPED,
+        "host",
+        "the holder fell silent; charged to lost",
+    ),
+    (Trigger.LAND, "building>review", LeaseRule.KEPT, "host", "the engine is done; its branch is pushed"),
+    (Trigger.VERIFIED, "review>testing", LeaseRule.DROPPED, "host", "verify passed"),
+    (Trigger.UNVERIFIED, "review>review", LeaseRule.DROPPED, "host", "no verify was asked: verdict none"),
+    (
+        Trigger.HOLD,
+        "inbox>inbox testing>testing shipped>shipped",
+        LeaseRule.NONE,
         "host",
         "waits for a named human action",
-    )
-    row(t.HOLD, f"{review}>{review}", rule.ANY, "host", "waits for a named human action")
-    ends = (failed, inbox, dead)
-    row(
-        t.FAIL,
-        " ".join(f"{s}>{e}" for s in (building, review) for e in ends),
-        rule.DROPPED,
+    ),
+    (Trigger.HOLD, "review>review", LeaseRule.ANY, "host", "waits for a named human action"),
+    (
+        Trigger.FAIL,
+        "building>failed building>inbox building>dead_letter review>failed review>inbox review>dead_letter",
+        LeaseRule.DROPPED,
         "host",
         "the run failed: retry, dead letter, or failed when its class is not retried",
-    )
-    row(
-        t.VERIFY_CLAIM,
+    ),
+    (
+        Trigger.VERIFY_CLAIM,
         "review>review",
-        rule.TAKEN,
+        LeaseRule.TAKEN,
         "host",
         "epoch + 1, no attempt charged: verify a landed branch",
-    )
-    row(t.PROMOTE, "review>testing", rule.NONE, "person", "accepts a verdict, or overrides by name")
-    row(t.SHIP, "testing>shipped", rule.NONE, "person", "done")
-    row(
-        t.REJECT,
-        " ".join(f"{s}>{e}" for s in (review, testing) for e in (failed, inbox)),
-        rule.NONE,
+    ),
+    (Trigger.PROMOTE, "review>testing", LeaseRule.NONE, "person", "accepts a verdict, or overrides by name"),
+    (Trigger.SHIP, "testing>shipped", LeaseRule.NONE, "person", "done"),
+    (
+        Trigger.REJECT,
+        "review>failed review>inbox testing>failed testing>inbox",
+        LeaseRule.NONE,
         "person",
         "not good enough; the message goes into the record",
-    )
-    row(
-        t.REQUEUE,
-        f"{failed}>{inbox} {dead}>{inbox}",
-        rule.NONE,
+    ),
+    (
+        Trigger.REQUEUE,
+        "failed>inbox dead_letter>inbox",
+        LeaseRule.NONE,
         "person",
         "a new submission: counters 0, epoch goes on",
-    )
-    row(t.CANCEL, " ".join(f"{s}>{failed}" for s in LIVE), rule.ANY, "person", "stop it and end it")
-    row(t.APPROVE, "review>review testing>testing", rule.NONE, "person", "record only")
-    same = " ".join(f"{s}>{s}" for s in LIVE)
-    row(t.PAUSE_JOB, same, rule.AS_IS, "person", "record only: this job is not claimed")
-    row(
-        t.RESUME_JOB, f"{same} {shipped}>{shipped}", rule.AS_IS, "person", "record only: pause or hold lifted"
-    )
-    row(
-        t.FENCED,
-        " ".join(f"{s}>{s}" for s in Stage),
-        rule.AS_IS,
+    ),
+    (
+        Trigger.CANCEL,
+        "inbox>failed building>failed review>failed testing>failed",
+        LeaseRule.ANY,
+        "person",
+        "stop it and end it",
+    ),
+    (Trigger.APPROVE, "review>review testing>testing", LeaseRule.NONE, "person", "record only"),
+    (
+        Trigger.PAUSE_JOB,
+        "inbox>inbox building>building review>review testing>testing",
+        LeaseRule.AS_IS,
+        "person",
+        "record only: this job is not claimed",
+    ),
+    (
+        Trigger.RESUME_JOB,
+        "inbox>inbox building>building review>review testing>testing shipped>shipped",
+        LeaseRule.AS_IS,
+        "person",
+        "record only: pause or hold lifted",
+    ),
+    (
+        Trigger.FENCED,
+        " ".join(f"{stage}>{stage}" for stage in Stage),
+        LeaseRule.AS_IS,
         "host",
         "record only: a late result was refused; its branch is kept",
-    )
-    row(t.FIX_ROUND, "review>review", rule.KEPT, "host", "record only: the engine gets the failing output")
-    row(t.DELIVERED, "shipped>shipped", rule.NONE, "host", "record only: the work is in the target branch")
-    row(
-        t.REPAIR,
-        " ".join(f"{s}>{e}" for s in Stage for e in (inbox, failed)),
-        rule.ANY,
+    ),
+    (
+        Trigger.FIX_ROUND,
+        "review>review",
+        LeaseRule.KEPT,
+        "host",
+        "record only: the engine gets the failing output",
+    ),
+    (
+        Trigger.DELIVERED,
+        "shipped>shipped",
+        LeaseRule.NONE,
+        "host",
+        "record only: the work is in the target branch",
+    ),
+    (
+        Trigger.REPAIR,
+        " ".join(f"{stage}>inbox" for stage in Stage),
+        LeaseRule.ANY,
         "person",
         "`aq doctor --fix` puts an illegal hand edit right",
-    )
+    ),
+)
+
+
+def _expanded() -> tuple[Transition, ...]:
+    rows = []
+    for trigger, moves, lease, by, meaning in _TABLE_ROWS:
+        for source, target in (move.split(">") for move in moves.split()):
+            rows.append(
+                Transition(trigger, Stage(source) if source else None, Stage(target), lease, by, meaning)
+            )
     return tuple(rows)
 
 
-TRANSITIONS = _rows()
+TRANSITIONS = _expanded()
 _TABLE = {(row.trigger, row.source, row.target): row for row in TRANSITIONS}
 
 

@@ -66,6 +66,16 @@ class Pause:
     def __post_init__(self) -> None:
         require_instant(self.at)
 
+    @property
+    def who(self) -> str:
+        """The person, for people."""
+        return self.by or "someone"
+
+    @property
+    def reason(self) -> str:
+        """The reason, for people."""
+        return self.why or "no reason given"
+
 
 @dataclass(frozen=True, slots=True)
 class Amount:

@@ -82,7 +82,7 @@ class SettingsFile(Strict):
     )
     beats: Literal["refs", "branches"] = Field(
         default="refs",
-        description="where hosts write their heartbeat: refs/aq/hosts or, for forges that refuse it, branches",
+        description="where hosts write their beats: refs/aq/hosts, or branches where a forge refuses that",
     )
 
 

@@ -42,7 +42,7 @@ def _hints(cls: Any) -> dict[str, Any]:
 
 def revive(cls: type[Value], data: Any) -> Value:
     """The value that `plain` made `data` from. Only for data of our own that was valid once."""
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     return cls(**{name: _revive(hints[name], item) for name, item in data.items() if name in hints})
 
 

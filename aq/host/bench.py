@@ -108,7 +108,7 @@ class _Work:
         if self.stop_reason:
             return Outcome(Ending.STOPPED, reason=self.stop_reason)
         ended, last = self._spawn_engine(self.workspace)
-        if self.stop_reason == "fenced":
+        if ended.stopped == "fenced":
             return self._with_work(Outcome(Ending.FENCED, reason="fenced"))
         if ended.stopped == "timeout":
             reason = f"no end within {manifest.timeout:g} s"
@@ -195,7 +195,15 @@ class _Work:
         """The outcome with the work captured and pushed, whatever the ending."""
         assert self.workspace
         fence = self.order.fence
-        message = f"{self.order.title}\n\nAq-Job: {fence.job}\nAq-Epoch: {fence.epoch}\nAq-Attempt: {self.order.attempt}\nAq-Engine: {self.order.engine}\nAq-Host: {fence.host}\n"
+        trailers = {
+            "Aq-Job": fence.job,
+            "Aq-Epoch": fence.epoch,
+            "Aq-Attempt": self.order.attempt,
+            "Aq-Engine": self.order.engine,
+            "Aq-Host": fence.host,
+        }
+        lines = "".join(f"{name}: {value}\n" for name, value in trailers.items())
+        message = f"{self.order.title}\n\n{lines}"
         try:
             work = self.workspace.capture(self.branch, fence.nonce, message, self.dir.path / "index")
         except WorkspaceError as error:

@@ -79,9 +79,8 @@ def _must(
     done = _git(*args, cwd=cwd, env=env, data=data)
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise WorkspaceError(
-            f"git {next((a for a in args if not a.startswith('-')), '')} failed: {words[0] if words else done.returncode}"
-        )
+        what = next((arg for arg in args if not arg.startswith("-")), "")
+        raise WorkspaceError(f"git {what} failed: {words[0] if words else done.returncode}")
     return done.stdout.decode("utf-8", "replace").strip()
 
 

@@ -47,7 +47,7 @@ class TreeArchive:
     def __init__(self, reader: Reader, oid: str, old: TreeArchive | None) -> None:
         self._reader, self.oid = reader, oid
         # An archive that nobody looked into knows nothing: keep only the last one that does.
-        self._old = old if old is None or old._loaded is not None else old._old
+        self._old: TreeArchive | None = old if old is None or old._loaded is not None else old._old
         self._loaded: list[_Day] | None = None
 
     @property

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aq.core.errors import InvalidFileError
 from aq.core.ids import is_id, keyed_id, slug, suffixed
@@ -209,7 +210,13 @@ class Intake:
     def _operation(
         self, name: str, wanted: str, blob: str, manifest: Manifest, present: Job | None, snapshot: Snapshot
     ) -> Add | Revise | None:
-        common = {"at": self.now(), "by": self.by, "op_id": new_op_id(), "blob": blob, "manifest": manifest}
+        common: dict[str, Any] = {
+            "at": self.now(),
+            "by": self.by,
+            "op_id": new_op_id(),
+            "blob": blob,
+            "manifest": manifest,
+        }
         mine = self.taken.get(name, {}).get("job") == wanted or self._at_head(name) != ""
         if present and present.stage is Stage.INBOX and present.record.epoch == 0 and mine:
             return Revise(job=wanted, **common)

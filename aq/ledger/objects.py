@@ -60,7 +60,8 @@ class Objects:
         if reader is None or reader.poll() is not None:
             self.close()
             reader = self._reader = spawn(["--git-dir", str(self.git_dir), "cat-file", "--batch"])
-        assert reader.stdin and reader.stdout
+        assert reader.stdin
+        assert reader.stdout
         try:
             reader.stdin.write("".join(f"{oid}\n" for oid in oids).encode())
             reader.stdin.flush()

@@ -50,7 +50,9 @@ class Folder(Mapping[str, Job]):
         self._parser, self.stage, self.path, self.files = parser, stage, path, files
         kept = old._jobs if old is not None else {}
         old_files = old.files if old is not None else {}
-        self._jobs = {name: job for name, job in kept.items() if files.get(name) == old_files[name]}
+        self._jobs: dict[str, Job] = {
+            name: job for name, job in kept.items() if files.get(name) == old_files[name]
+        }
 
     def __getitem__(self, name: str) -> Job:
         job = self._jobs.get(name)
@@ -66,6 +68,10 @@ class Folder(Mapping[str, Job]):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def forget(self, name: str) -> None:
+        """Parse this job anew when it is looked at next."""
+        self._jobs.pop(name, None)
 
     def load(self) -> None:
         """Parse everything at once: far fewer round trips than one by one."""
@@ -221,38 +227,26 @@ class Reader:
                 self.parser, stage, str(stage), files, before if isinstance(before, Folder) else None
             )
         if fresh:
-            self._find_duplicates(stages)
+            self._find_duplicates([folder for folder in stages.values() if isinstance(folder, Folder)])
         return stages
 
-    def _find_duplicates(self, stages: dict[Stage, Mapping[str, Job]]) -> None:
+    def _find_duplicates(self, folders: list[Folder]) -> None:
         """The same id in two folders: the copy with a record is the older one and stays in play."""
-        found: dict[str, str] = {}
         places: dict[str, list[Folder]] = {}
-        inbox = stages[Stage.INBOX]
-        for stage in OPEN_STAGES[1:]:
-            for name in stages[stage]:
-                folder = stages[stage]
-                assert isinstance(folder, Folder)
-                places.setdefault(name, []).append(folder)
-                if name in inbox and isinstance(inbox, Folder) and inbox not in places[name]:
-                    places[name].append(inbox)
-        for name, folders in places.items():
-            if len(folders) > 1:
-                keeper = max(
-                    folders,
-                    key=lambda folder: (bool(folder.files[name].record), folder.stage is not Stage.INBOX),
-                )
-                for folder in folders:
-                    if folder is not keeper:
-                        found[f"{folder.path}/{name}"] = (
-                            f"the id is also in {keeper.stage}: this copy is out of play"
-                        )
+        inbox, *others = folders
+        for folder in others:
+            for name in folder:
+                places.setdefault(name, [inbox] if name in inbox else []).append(folder)
+        found: dict[str, str] = {}
+        for name, copies in places.items():
+            keeper = max(copies, key=lambda copy: (bool(copy.files[name].record), copy is not inbox))
+            why = f"the id is also in {keeper.stage}: this copy is out of play"
+            found.update({f"{copy.path}/{name}": why for copy in copies if copy is not keeper})
         if found != self.parser.duplicates:
+            by_path = {folder.path: folder for folder in folders}
             for key in set(found) ^ set(self.parser.duplicates):
                 path, name = key.rsplit("/", 1)
-                folder = stages[Stage(path)]
-                if isinstance(folder, Folder):
-                    folder._jobs.pop(name, None)
+                by_path[path].forget(name)
             self.parser.duplicates = found
 
     def _files(self, stage: Stage, tree: str) -> tuple[dict[str, Files], tuple[Problem, ...]]:

@@ -72,7 +72,7 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
         config = QueueConfig(url, branch, remote)
         beats = _probe_beats(paths, config)
         config = QueueConfig(url, branch, remote, beats)
-        joined = _remote_has(paths, config)
+        joined = _remote_has(config)
         created = False
         if joined:
             _check_out(repo, config)
@@ -145,7 +145,7 @@ def _remote(repo: Repo, paths: QueuePaths, url: str) -> tuple[str, str, str]:
     )
 
 
-def _remote_has(paths: QueuePaths, config: QueueConfig) -> bool:
+def _remote_has(config: QueueConfig) -> bool:
     done = run(
         ["ls-remote", "--exit-code", "--heads", "--", config.url, f"refs/heads/{config.branch}"], timeout=60
     )

@@ -152,7 +152,8 @@ class View:
         kept.write_bytes(content)
         self._git("checkout", "--quiet", "HEAD", "--", path)
         report.notes.append(
-            f"the edit of {job} came too late (it is in {found.stage}); it is kept in {kept}: `aq requeue {job}` runs it again once it ended, `aq add {kept}` submits the new text"
+            f"the edit of {job} came too late (it is in {found.stage}); it is kept in {kept}: "
+            f"`aq add {kept}` submits the new text, `aq requeue {job}` runs the old one again once it ended"
         )
 
     def _restore_deleted(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
@@ -163,7 +164,8 @@ class View:
             and path.endswith(JOB_SUFFIX)
         ):
             report.notes.append(
-                f"{path} was deleted or moved in the clone, which does nothing to the queue; it is back. `aq cancel {job}` ends a job, `aq ship {job}` ships one"
+                f"{path} was deleted or moved in the clone, which does nothing to the queue; it is back: "
+                f"`aq cancel {job}` ends a job, `aq ship {job}` ships one"
             )
 
     @staticmethod

@@ -99,7 +99,7 @@ def _late(runner: Runner, operation: Land | Unverified | Verified | Fail | Relea
         branch, tip = held.outcome.branch, held.outcome.tip
     runner.drop(operation.fence)
     if tip:
-        runner.submit(Fenced(**runner.now_op(), fence=operation.fence, branch=branch, tip=tip))  # type: ignore[arg-type]
+        runner.submit(Fenced(**runner.now_op(), fence=operation.fence, branch=branch, tip=tip))
 
 
 def _begin(runner: Runner, job: Job, *, verify: bool) -> None:
@@ -109,9 +109,8 @@ def _begin(runner: Runner, job: Job, *, verify: bool) -> None:
     body = _body(runner, job)
     fence = job.lease.fence
     runner.hold(Held(fence, job, landed=verify))
-    runner.say(
-        f"{job.id}: claimed ({'verify only' if verify else f'attempt {job.record.attempts}, {job.lease.engine}'})"
-    )
+    what = "verify only" if verify else f"attempt {job.record.attempts}, {job.lease.engine}"
+    runner.say(f"{job.id}: claimed ({what})")
     order = Order(
         fence=fence,
         attempt=job.record.attempts,

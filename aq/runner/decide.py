@@ -32,7 +32,7 @@ def verdict_of(runner: Runner, held: Held, report: Report) -> list[Operation]:
     if held.fenced:
         return _fenced(runner, held)
     if report.error:
-        return [Release(**at, fence=fence, reason=report.error)]  # type: ignore[arg-type]
+        return [Release(**at, fence=fence, reason=report.error)]
     return [settle_verify(fence, report.checks, at["at"], at["op_id"])]
 
 
@@ -41,7 +41,7 @@ def _fenced(runner: Runner, held: Held) -> list[Operation]:
     runner.drop(held.fence)
     if outcome is None or not outcome.tip:
         return []
-    return [Fenced(**runner.now_op(), fence=held.fence, branch=outcome.branch, tip=outcome.tip)]  # type: ignore[arg-type]
+    return [Fenced(**runner.now_op(), fence=held.fence, branch=outcome.branch, tip=outcome.tip)]
 
 
 def decide(runner: Runner) -> list[Operation]:
@@ -76,10 +76,7 @@ def _obey_stop(runner: Runner) -> list[Operation]:
 
 
 def _busy(runner: Runner, job: str) -> bool:
-    return any(
-        getattr(op, "job", "") == job or (getattr(op, "fence", None) and op.fence.job == job)
-        for op in runner.pending.values()
-    )  # type: ignore[attr-defined]
+    return any(operation.about == job for operation in runner.pending.values())
 
 
 def _own_leases(runner: Runner) -> list[Operation]:
@@ -99,11 +96,11 @@ def _own_leases(runner: Runner) -> list[Operation]:
             continue
         if lease.nonce in runner.orphans:
             lapse = Lapse(lease.fence.key, lease.host, "own-orphan", 0.0, lease.ttl, 0.0)
-            operations.append(Reclaim(**runner.now_op(), job=job.id, lapse=lapse))  # type: ignore[arg-type]
+            operations.append(Reclaim(**runner.now_op(), job=job.id, lapse=lapse))
         elif lease.nonce in known:
             operations.append(
                 Release(**runner.now_op(), fence=lease.fence, reason="claimed, but never started")
-            )  # type: ignore[arg-type]
+            )
     return operations
 
 
@@ -117,7 +114,7 @@ def _reclaims(runner: Runner) -> list[Operation]:
     for job, lapse in lapses.items():
         if lapse.lease not in mine and not _busy(runner, job):
             runner.say(f"{job}: {lapse.host} was silent for {lapse.silent:.0f}s, taking it back")
-            operations.append(Reclaim(**runner.now_op(), job=job, lapse=lapse))  # type: ignore[arg-type]
+            operations.append(Reclaim(**runner.now_op(), job=job, lapse=lapse))
     return operations
 
 
@@ -175,7 +172,7 @@ def _spawns(runner: Runner) -> list[Operation]:
             continue
         hosts = _live(runner)
         chosen = max(hosts, key=lambda name, job=job: rendezvous(name, job.id))  # type: ignore[misc]
-        spawn = Spawn(**runner.now_op(), schedule=job.id)  # type: ignore[arg-type]
+        spawn = Spawn(**runner.now_op(), schedule=job.id)
         due = latest_slot(now, int(job.manifest.every)) >= job.queued
         if chosen == runner.me.host and due and not hasattr(spawn.decide(snapshot), "done"):
             operations.append(spawn)
@@ -188,7 +185,7 @@ def _claim(runner: Runner, assignment: Assignment) -> Operation:
     me = runner.me
     make = VerifyClaim if assignment.verify else Claim
     return make(
-        **runner.now_op(),  # type: ignore[arg-type]
+        **runner.now_op(),
         job=assignment.job,
         host=me.host,
         boot=me.boot,

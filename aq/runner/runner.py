@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from aq.core.errors import FrozenError, TryLaterError
 from aq.core.fleet import Beat
@@ -95,7 +96,7 @@ class Runner:
         """The fleet's settings at the known tip."""
         return self.ledger.snapshot().settings if self.ledger.tip else Settings()
 
-    def now_op(self) -> dict[str, str]:
+    def now_op(self) -> dict[str, Any]:
         """The fields that every operation of this host has."""
         return {"at": self.clock.now(), "by": self.me.host, "op_id": secrets.token_hex(8)}
 
@@ -227,7 +228,7 @@ class Runner:
             self.beat.look(self.ledger.beats.get(self.me.host, ("", None))[0])
         for fence, held in self.held.items():
             job = snapshot.find(fence.job)
-            busy = any(getattr(op, "fence", None) == fence for op in self.pending.values())
+            busy = any(operation.proof == fence for operation in self.pending.values())
             if not busy and not held.fenced and (job is None or not job.held_by(fence)):
                 held.fenced = True
                 self.say(f"{fence.job}: lease lost, stopping its engine")
@@ -268,7 +269,7 @@ class Runner:
         if operation.op_id not in landings or held is None or held.job.manifest.verify:
             return []
         waiting = any(isinstance(op, Unverified) and op.fence == held.fence for op in self.pending.values())
-        return [] if waiting else [Unverified(**self.now_op(), fence=held.fence)]  # type: ignore[arg-type]
+        return [] if waiting else [Unverified(**self.now_op(), fence=held.fence)]
 
     def _settle(self, result: Result) -> None:
         operation = result.operation

@@ -136,9 +136,7 @@ def note_of(job: Job, waits: str) -> str:
 def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:
     alerts = []
     if snapshot.pause:
-        alerts.append(
-            f"PAUSED by {snapshot.pause.by or 'someone'}: {snapshot.pause.why or 'no reason given'} (`aq resume` lifts it)"
-        )
+        alerts.append(f"PAUSED by {snapshot.pause.who}: {snapshot.pause.reason} (`aq resume` lifts it)")
     if snapshot.settings_error:
         alerts.append(f"PAUSED, the settings are invalid: {snapshot.settings_error}")
     alerts += [f"{problem.path}: {problem.what}" for problem in snapshot.problems]

@@ -30,6 +30,18 @@ class Operation(ABC):
     def __post_init__(self) -> None:
         require_instant(self.at)
 
+    @property
+    def proof(self) -> Fence | None:
+        """The lease that it names, for a landing."""
+        fence = getattr(self, "fence", None)
+        return fence if isinstance(fence, Fence) else None
+
+    @property
+    def about(self) -> str:
+        """The job that it is about, or nothing."""
+        proof = self.proof
+        return proof.job if proof else str(getattr(self, "job", "") or getattr(self, "schedule", ""))
+
     @abstractmethod
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """What to write on this tip, or why not."""

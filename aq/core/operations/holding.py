@@ -143,7 +143,7 @@ def _given_back(job: Job, counter: str, bound: int, what: str) -> tuple[Record, 
         stage = Stage.REVIEW if following.stage is Stage.INBOX else following.stage
         return replace(record, **{counter: count}), Next(stage, None, following.reason)
     moved = {counter: count, "attempts": max(0, record.attempts - 1)}
-    return replace(record, **moved), following  # type: ignore[arg-type]
+    return replace(record, **moved), following
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

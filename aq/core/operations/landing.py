@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from aq.core.change import Change, Refusal
 from aq.core.job import Job
@@ -107,7 +108,7 @@ class Fail(Operation):
         following = after_failure(job, self.failure, self.at)
         run = job.record.runs[-1]
         known = self.usd if self.usd is not None else run.usd
-        kept = {
+        kept: dict[str, Any] = {
             "branch": self.branch or run.branch,
             "tip": self.tip or run.tip,
             "usd": known,
@@ -135,7 +136,7 @@ class Fail(Operation):
             detail=following.reason,
             spend=returned_spend(snapshot, job, known),
             extra=extra,
-        )  # type: ignore[arg-type]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

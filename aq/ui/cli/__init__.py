@@ -68,7 +68,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="A git-native runner for coding agents: drop Markdown jobs into queue/inbox, `aq run` on each machine, ship what is good.",
+    help="A git-native runner for coding agents: drop Markdown jobs into queue/inbox, `aq run` on each "
+    "machine, ship what is good.",
 )
 
 
@@ -130,12 +131,12 @@ def _usage_or_bug(error: Exception) -> int:
 
 def _report_bug(error: Exception) -> int:
     text = "".join(traceback.format_exception(error))
-    facts = f"aq {__version__}, Python {platform.python_version()}, {platform.platform()}\ncommand: {' '.join(sys.argv[1:2])}\n\n"
+    facts = f"aq {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+    facts += f"command: {' '.join(sys.argv[1:2])}\n\n"
     handle, name = tempfile.mkstemp(prefix=f"aq-bug-{int(time.time())}-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(facts + text)
     tell(f"aq: this is a bug in aq: {type(error).__name__}: {error}")
-    tell(
-        f"    the report is in {name}; please send it. The queue is not harmed: repeat the command or restart `aq run`"
-    )
+    tell(f"    the report is in {name}; please send it")
+    tell("    the queue is not harmed: repeat the command or restart `aq run`")
     return EXIT_BUG

@@ -87,7 +87,7 @@ def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json
     code, added = 0, []
     for result in queue.ledger.perform(operations):
         queue.clone.submitted(result)
-        job = getattr(result.operation, "job", "")
+        job = result.operation.about
         match result:
             case Landed():
                 added.append({"job": job, "commit": result.commit})

@@ -24,13 +24,24 @@ from aq.ui.out import say, style
 from aq.wiring import open_queue
 
 _SETTINGS = "cadence: {preset: local, poll: 0.3s, beat: 1s, ttl: 5s, grace: 1s, patience: 1s}\n"
+
+
+def _job(front: str, script: str) -> str:
+    return f"---\n{front}\n---\n{script}\n"
+
+
+_LONG = "echo building; sleep ${AQ_DEMO_SLEEP:-8}; touch built"
 _JOBS = {
-    "hello": "---\nengine: shell\nverify: test -f hello.txt\npriority: high\n---\necho 'Hello from aq' > hello.txt\n",
-    "long-build": "---\nengine: shell\nlock: database\nverify: test -f built\npriority: critical\n---\necho building; sleep ${AQ_DEMO_SLEEP:-8}; touch built\n",
-    "migrate": "---\nengine: shell\nlock: database\nverify: 'true'\n---\necho 'the lock was free'\n",
-    "liar": "---\nengine: shell\nverify: test -f promised.txt\nretry: {max: 0}\n---\necho 'All done, trust me!'\n",
-    "poison": "---\nengine: shell\nretry: {max: 1, backoff: 1s}\n---\necho 'I fail every time'; exit 7\n",
-    "broken": "---\nenigne: shell\n---\nA typo in the front matter.\n",
+    "hello": _job(
+        "engine: shell\nverify: test -f hello.txt\npriority: high", "echo 'Hello from aq' > hello.txt"
+    ),
+    "long-build": _job("engine: shell\nlock: database\nverify: test -f built\npriority: critical", _LONG),
+    "migrate": _job("engine: shell\nlock: database\nverify: 'true'", "echo 'the lock was free'"),
+    "liar": _job(
+        "engine: shell\nverify: test -f promised.txt\nretry: {max: 0}", "echo 'All done, trust me!'"
+    ),
+    "poison": _job("engine: shell\nretry: {max: 1, backoff: 1s}", "echo 'I fail every time'; exit 7"),
+    "broken": _job("enigne: shell", "A typo in the front matter."),
 }
 _HOSTS = ("ada", "bob")
 _LIMIT = 55.0
@@ -61,6 +72,7 @@ class _Stage:
         self.clone = root / "you"
         self.started = time.monotonic()
         self.hosts: dict[str, subprocess.Popen[bytes]] = {}
+        self.told: dict[str, int] = {}
         self.env = {
             **os.environ,
             "AQ_STATE_DIR": str(root / "state"),
@@ -80,14 +92,7 @@ class _Stage:
         self._scene("`aq run` starts on both machines")
         for name in _HOSTS:
             self._start(name)
-        victim = self._wait(
-            "long-build to be claimed",
-            lambda s: (
-                s.stages[Stage.BUILDING]["long-build"].lease.host
-                if "long-build" in s.stages[Stage.BUILDING]
-                else ""
-            ),
-        )  # type: ignore[union-attr]
+        victim = self._wait("long-build to be claimed", self._holder)
         self._board()
         self._scene(f"SIGKILL for {victim}, which holds long-build")
         self.hosts[victim].send_signal(signal.SIGKILL)
@@ -140,26 +145,30 @@ class _Stage:
 
     def _wait(self, what: str, condition: Callable[[Snapshot], object]) -> str:
         """Look at the queue until the condition holds, showing what changes."""
-        shown = 0
         with open_queue(self.clone) as queue:
             while time.monotonic() - self.started < _LIMIT:
                 queue.ledger.fetch()
                 found = condition(queue.ledger.snapshot())
-                shown = self._tail(shown)
+                self._tail()
                 if found:
                     return str(found)
                 time.sleep(0.3)
         raise AqError(f"the demo waited in vain for {what}", f"look into {self.root}/*.log")
 
-    def _tail(self, shown: int) -> int:
-        lines = sorted(
-            f"{line[:8]} {name:>4}: {line[9:]}"
-            for name in self.hosts
-            for line in (self.root / f"{name}.log").read_text("utf-8", "replace").splitlines()
-        )
-        for line in lines[shown:]:
+    def _tail(self) -> None:
+        """Print what the hosts said since the last look."""
+        fresh = []
+        for name in self.hosts:
+            lines = (self.root / f"{name}.log").read_text("utf-8", "replace").splitlines()
+            fresh += [f"{line[:8]} {name:>4}: {line[9:]}" for line in lines[self.told.get(name, 0) :]]
+            self.told[name] = len(lines)
+        for line in sorted(fresh, key=lambda line: line[:8]):
             say("    " + style(line, "dim"))
-        return len(lines)
+
+    @staticmethod
+    def _holder(snapshot: Snapshot) -> str:
+        job = snapshot.stages[Stage.BUILDING].get("long-build")
+        return job.lease.host if job and job.lease else ""
 
     @staticmethod
     def _epoch(snapshot: Snapshot, job: str) -> int:
@@ -217,5 +226,5 @@ class _Stage:
         self._scene(f"Done in {took:.0f} s. Everything is still in {self.root}:")
         say(f"  cd {self.clone} && ls queue/*        the board as folders")
         say('  aq show liar                         a false "done", caught by verify')
-        say("  aq why broken; aq requeue poison     what to do about the others")
+        say("  aq check; aq requeue poison          what to do about the others")
         say("Next, a queue of your own:  mkdir my-queue && aq init my-queue && cd my-queue && aq run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from aq.core.errors import UsageError
@@ -33,10 +35,10 @@ _OVERRIDE = typer.Option(
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
-def _ask(kind: type[Operation], jobs: list[str], *, as_json: bool, **fields: object) -> None:
+def _ask(kind: Callable[..., Operation], jobs: list[str], *, as_json: bool, **fields: object) -> None:
     with here() as queue:
         for job in jobs:
-            report(perform(queue, kind(**asked(queue.who.name), job=job, **fields)), as_json=as_json)  # type: ignore[arg-type]
+            report(perform(queue, kind(**asked(queue.who.name), job=job, **fields)), as_json=as_json)
 
 
 def ship(jobs: list[str] = _JOBS, override: str = _OVERRIDE, as_json: bool = _JSON) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
+from typing import Any
 
 import typer
 
+from aq.core.fleet import Beat
 from aq.core.instants import instant, unix
 from aq.core.units import duration_text
 from aq.ui.board import listed_live
@@ -21,30 +23,7 @@ def hosts(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
     now = instant(time.time())
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
     held = [job.lease.host for job in snapshot.leased() if job.lease]
-    found = []
-    for name, (_, beat) in sorted(beats.items()):
-        state = (
-            "stopped"
-            if beat.stopped
-            else "draining"
-            if beat.draining
-            else "live"
-            if name in live
-            else "silent"
-        )
-        found.append(
-            {
-                "host": name,
-                "state": state,
-                "slots": beat.slots,
-                "leases": held.count(name),
-                "beat": beat.at,
-                "version": beat.version,
-                "engines": beat.engines,
-                "offers": sorted(beat.offers),
-                "refuses": beat.refuses,
-            }
-        )
+    found = [_facts(name, beat, name in live, held.count(name)) for name, (_, beat) in sorted(beats.items())]
     if as_json:
         say_json({"hosts": found})
         return
@@ -52,22 +31,31 @@ def hosts(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
         say("No host yet. Start `aq run` on a machine.")
         return
     rows = [["HOST", "STATE", "SLOTS", "BEAT", "ENGINES", "OFFERS"]]
-    for host in found:
-        age = duration_text(unix(now) - unix(str(host["beat"])))
-        rows.append(
-            [
-                clean(str(cell))
-                for cell in (
-                    host["host"],
-                    host["state"],
-                    f"{host['leases']}/{host['slots']}",
-                    f"{age} ago",
-                    ", ".join(host["engines"]),
-                    " ".join(host["offers"]),
-                )
-            ]
-        )  # type: ignore[call-overload]
+    rows += [_cells(host, unix(now)) for host in found]
     lines = columns(rows, shutil.get_terminal_size((160, 40)).columns, flexible=5)
     say(style(lines[0], "dim"))
     for line in lines[1:]:
         say(line)
+
+
+def _facts(name: str, beat: Beat, live: bool, leases: int) -> dict[str, Any]:
+    state = "live" if live else "silent"
+    state = "stopped" if beat.stopped else "draining" if beat.draining else state
+    return {
+        "host": name,
+        "state": state,
+        "slots": beat.slots,
+        "leases": leases,
+        "beat": beat.at,
+        "version": beat.version,
+        "engines": beat.engines,
+        "offers": sorted(beat.offers),
+        "refuses": beat.refuses,
+    }
+
+
+def _cells(host: dict[str, Any], now: int) -> list[str]:
+    age = f"{duration_text(now - unix(host['beat']))} ago"
+    slots = f"{host['leases']}/{host['slots']}"
+    cells = (host["host"], host["state"], slots, age, ", ".join(host["engines"]), " ".join(host["offers"]))
+    return [clean(str(cell)) for cell in cells]

@@ -50,6 +50,5 @@ def log(
             if entry["to"] and entry["from"] != entry["to"]
             else ""
         )
-        say(
-            f"{entry['at']}  {style(str(entry['commit'])[:10], 'yellow')}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip()
-        )
+        commit = style(str(entry["commit"])[:10], "yellow")
+        say(f"{entry['at']}  {commit}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip())

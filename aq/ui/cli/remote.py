@@ -22,13 +22,11 @@ def remote(
     paths = locate_clone(Path.cwd())
     config = load_config(paths)
     if action == "show":
-        say(
-            f"{clean(config.url)} (branch {config.branch}, remote {config.remote}, beats in {config.beat_refs})"
-        )
+        say(f"{clean(config.url)} (branch {config.branch}, remote {config.remote})")
+        say(f"beats are in {config.beat_refs}")
         return
     if action != "set" or not url:
         raise UsageError("nothing to do", "`aq remote show` or `aq remote set URL`")
     moved = move_remote(paths, config, url)
-    say(
-        f"{style('moved', 'green')}: this clone's queue is now {clean(moved.url)}; run the same on every other clone"
-    )
+    say(f"{style('moved', 'green')}: this clone's queue is now {clean(moved.url)}")
+    say("run the same on every other clone")

@@ -34,12 +34,12 @@ def run_host(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but errors."),
 ) -> int:
     """First Ctrl-C: finish what runs. Second: stop the engines, keep their work, release the jobs."""
-    say = (lambda line: None) if quiet else _say
+    say = _silence if quiet else _say
     with open_runner(Path.cwd(), host, slots, say) as runner:
         _on_signals(runner, say)
-        say(
-            f"host {runner.me.host}: {runner.me.slots} slot{'s' if runner.me.slots > 1 else ''}, engines {', '.join(runner.me.engines) or 'none'}"
-        )
+        many = "s" if runner.me.slots > 1 else ""
+        engines = ", ".join(runner.me.engines) or "none"
+        say(f"host {runner.me.host}: {runner.me.slots} slot{many}, engines: {engines}")
         _start(runner, say)
         return _loop(runner, once=once, until_idle=until_idle)
 
@@ -94,3 +94,7 @@ def _on_signals(runner: Runner, say: Callable[[str], None]) -> None:
 
 def _say(line: str) -> None:
     tell(f"{style(time.strftime('%H:%M:%S'), 'dim', sys.stderr)} {clean(line)}")
+
+
+def _silence(line: str) -> None:
+    del line

@@ -8,6 +8,7 @@ import typer
 
 from aq.core.errors import AqError
 from aq.core.job import Job
+from aq.core.record import Run
 from aq.core.units import duration_text
 from aq.core.values import plain
 from aq.ui.cli.common import complete_jobs, here
@@ -67,19 +68,22 @@ def _lines(job: Job) -> list[str]:
         "paused": f"{record.pause.text} ({record.pause.by}, {record.pause.at})" if record.pause else "",
     }
     lines += [f"  {name:<10} {clean(value)}" for name, value in facts.items() if value]
-    for run in record.runs:
-        ended = run.outcome or "running"
-        lines.append(
-            f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {run.started} -> {run.ended or '…'}  {clean(ended)}{': ' + clean(run.reason) if run.reason else ''}"
-        )
+    lines += [_run_line(run) for run in record.runs]
     if record.verdict:
-        lines.append(
-            f"  verdict    {record.verdict.result} (epoch {record.verdict.epoch}, {clean(record.verdict.host)}, {record.verdict.at})"
-        )
+        verdict = record.verdict
+        where = f"epoch {verdict.epoch}, {verdict.host}, {verdict.at}"
+        lines.append(f"  verdict    {clean(verdict.result)} ({clean(where)})")
         lines += [
             f"    {'ok ' if check.passed else 'BAD'} {clean(check.check)}  {clean(check.detail)}"
-            for check in record.verdict.checks
+            for check in verdict.checks
         ]
     lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
     lines += [f"  approved   {clean(note.by)}, {note.at} {clean(note.text)}" for note in record.approvals]
     return lines
+
+
+def _run_line(run: Run) -> str:
+    ended = run.outcome or "running"
+    words = f"{ended}: {run.reason}" if run.reason else ended
+    span = f"{run.started} -> {run.ended or '…'}"
+    return f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {span}  {clean(words)}"

@@ -64,10 +64,10 @@ def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offlin
         except TryLaterError as error:
             pending.append(f"{error.what}: showing what was seen last")
     pending += [
-        f"not submitted yet: {entry.origin or entry.operation.job}"
+        f"not submitted yet: {entry.origin or entry.operation.about}"
         + (f" ({entry.refused})" if entry.refused else "")
         for entry in queue.clone.spool.entries()
-    ]  # type: ignore[attr-defined]
+    ]
     pending += (
         [f"not taken in: {note.why}" for note in queue.clone.intake.collect().not_taken]
         if not offline

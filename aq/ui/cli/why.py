@@ -57,9 +57,8 @@ def why(
     for reason in general:
         say(f"  {clean(reason)}")
     for name, reasons in hosts.items():
-        say(
-            f"  {clean(name)}: {clean('; '.join(reasons)) or style('can run it', 'green')}{' (it falls to this host)' if name == chosen else ''}"
-        )
+        words = clean("; ".join(reasons)) or style("can run it", "green")
+        say(f"  {clean(name)}: {words}{' (it falls to this host)' if name == chosen else ''}")
     if not hosts:
         say("  no host has ever beaten: start `aq run` on a machine")
 
