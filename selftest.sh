@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Sets up a virtual environment and runs everything that must hold: lint, types, floors, tests, and an
+# end-to-end run with two hosts through the installed command. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+python=${PYTHON:-python3}
+venv=${AQ_VENV:-.venv}
+
+step() { printf '\n== %s\n' "$1"; }
+
+step "environment in $venv"
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12 ./selftest.sh" >&2
+    exit 1
+}
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+PATH="$(cd "$venv/bin" && pwd):$PATH"
+
+step "lint"
+ruff check .
+ruff format --check .
+step "types"
+mypy
+step "floors"
+lint-imports >/dev/null || { lint-imports; exit 1; }
+step "tests"
+python -m pytest -n "${AQ_TEST_JOBS:-2}" "$@"
+step "end to end: two hosts through the installed command"
+aq demo --clean
+step "all passed"

@@ -1,0 +1,44 @@
+"""The walls of the building: small files, decisions only in core."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "aq"
+FILES = sorted(ROOT.rglob("*.py"))
+MAX_LINES = 420
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_has_one_purpose_and_says_which(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.startswith('"""'), "a module docstring says what lives here"
+    assert len(text.splitlines()) <= MAX_LINES
+
+
+def test_no_drawer_for_odds_and_ends() -> None:
+    assert [path for path in FILES if path.stem in ("utils", "util", "helpers", "misc")] == []
+
+
+@pytest.mark.parametrize("floor", ["runner", "ledger", "host"])
+def test_the_shell_does_not_decide_by_stage(floor: str) -> None:
+    """A stage compared outside core is a decision in the wrong room. Reading a snapshot from folders
+    and looking for jobs of one stage are not decisions."""
+    allowed = {"reader.py", "intake.py", "view.py"}
+    pattern = re.compile(r"\.stage (?:is|==|!=|in|not)")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in (ROOT / floor).rglob("*.py")
+        if path.name not in allowed
+        for line in path.read_text("utf-8").splitlines()
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+def test_git_is_started_in_two_files_only() -> None:
+    starters = {path.name for path in FILES if re.search(r"subprocess\.(run|Popen)\(", path.read_text("utf-8"))}
+    assert starters <= {"gitproc.py", "workspace.py", "process.py", "checks.py", "probe.py", "demo.py"}
