@@ -23,7 +23,7 @@ MAX_FRONT_MATTER = 64 * 1024
 MAX_DEPTH = 16
 MAX_EVENTS = 2000
 FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOTHING = ("", "~", "null")
 
@@ -119,17 +119,13 @@ class _Builder:
 
     def sequence(self, events: Iterator[yaml.Event], path: Path) -> list[Any]:
         items: list[Any] = []
-        for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
             items.append(self.value(event, events, (*path, len(items))))
         return items
 
     def mapping(self, events: Iterator[yaml.Event], path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for key in events:
-            if isinstance(key, yaml.MappingEndEvent):
-                break
+        while not isinstance(key := next(events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
                 raise InvalidFileError("a key must be plain text", "write `key: value`", line=self.at(key))
             if key.value in found:
@@ -207,11 +203,11 @@ class _StrictHandler(YAMLHandler):
 def read_document(data: bytes) -> Document:
     """A Markdown file with optional front matter. Raises InvalidFileError with the line."""
     text = decode(data)
-    lead = re.match(r"\s*\n(?=---[ \t]*\n)", text)
+    lead = re.match(r"\s+(?=---[ \t]*\n)", text)
     if lead:
         line = text.count("\n", 0, lead.end()) + 1
         raise InvalidFileError(
-            "the front matter must start on line 1", "remove the blank lines above it", line=line
+            "the front matter must start on line 1", "remove the blanks above it", line=line
         )
     handler = _StrictHandler()
     front, body = frontmatter.parse(text, handler=handler)

@@ -23,18 +23,29 @@ def job_blockers(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     reasons = [job.problem] if job.problem else []
     if manifest.every is not None:
         reasons.append("is a schedule: copies of it run")
-    if record.pause:
-        reasons.append(f"paused by {record.pause.by}: {record.pause.text or 'no reason given'}")
+    reasons += _pause_blockers(job)
     if record.hold:
         reasons.append(f"on hold: {record.hold.text}")
     for moment, why in ((manifest.not_before, "not before"), (record.not_before, "retries at")):
         if moment and moment > now:
             reasons.append(f"{why} {moment}")
     reasons += dep_blockers(manifest, snapshot)
+    return reasons + _lock_blockers(job, snapshot)
+
+
+def verify_blockers(job: Job, snapshot: Snapshot) -> list[str]:
+    """What keeps a landed job from being verified anywhere: a verify takes a lease like a run."""
+    return _pause_blockers(job) + _lock_blockers(job, snapshot)
+
+
+def _pause_blockers(job: Job) -> list[str]:
+    pause = job.record.pause
+    return [f"paused by {pause.by}: {pause.text or 'no reason given'}"] if pause else []
+
+
+def _lock_blockers(job: Job, snapshot: Snapshot) -> list[str]:
     holder = lock_holder(job, snapshot)
-    if holder:
-        reasons.append(f"lock {manifest.lock!r} is held by {holder}")
-    return reasons
+    return [f"lock {job.manifest.lock!r} is held by {holder}"] if holder else []
 
 
 def dep_blockers(manifest: Manifest, snapshot: Snapshot) -> list[str]:
@@ -108,7 +119,7 @@ def budget_blockers(manifest: Manifest, snapshot: Snapshot, now: Instant) -> lis
     return [
         f"{who} has {limit - used:.2f} of {limit:.2f} usd left today and this job reserves {wanted:.2f}"
         for who, limit, used in limits
-        if limit is not None and used + wanted > limit
+        if limit is not None and round(used + wanted, 6) > limit
     ]
 
 

@@ -77,7 +77,7 @@ def _stage(text: str) -> Stage | None:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 10 else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def parse(message: str) -> Event | None:

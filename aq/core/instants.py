@@ -40,11 +40,11 @@ def parse_instant(text: str) -> Instant:
     """What a person may write as a time (with or without seconds; an offset or Z)."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            raise AqError(f"{text!r} names no time zone", "end it with Z, or with an offset like +02:00")
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    except (ValueError, OverflowError):
         raise AqError(f"{text!r} is not a time", "write it as 2026-12-01T09:00Z") from None
-    if moment.tzinfo is None:
-        raise AqError(f"{text!r} names no time zone", "end it with Z, or with an offset like +02:00")
-    return moment.astimezone(UTC).strftime(_FORMAT)
 
 
 def later(at: Instant, seconds: float) -> Instant:

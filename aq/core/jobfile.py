@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from aq.core.document import Document, read_document
 from aq.core.errors import InvalidFileError
@@ -111,25 +118,22 @@ def _checks(value: Any) -> Any:
     return tuple(_check(item) for item in items)
 
 
-def _review(value: Any) -> Any:
+def _review(value: Any, check: ValidatorFunctionWrapHandler) -> ReviewPolicy:
     if isinstance(value, str):
         if value not in ("manual", "auto"):
             raise refuse(
                 f"{value!r} is no review policy", "write manual, auto or {reviewers: [...], approvals: 1}"
             )
-        return (
-            {"reviewers": [], "approvals": "0"}
-            if value == "manual"
-            else {"reviewers": ["auto"], "approvals": "0"}
-        )
-    return value
+        return ReviewPolicy(value)
+    form: ReviewForm = check(value)
+    return ReviewPolicy("manual", form.reviewers, form.approvals)
 
 
 Checks = Annotated[
     tuple[Check, ...], BeforeValidator(_checks, json_schema_input_type=str | list[str | dict[str, str]])
 ]
 Review = Annotated[
-    ReviewForm, BeforeValidator(_review, json_schema_input_type=Literal["manual", "auto"] | ReviewForm)
+    ReviewForm, WrapValidator(_review, json_schema_input_type=Literal["manual", "auto"] | ReviewForm)
 ]
 DepsKey = Annotated[DepsForm, BeforeValidator(_deps, json_schema_input_type=list[str] | DepsForm)]
 
@@ -188,7 +192,7 @@ class JobFile(Strict):
     )
     allowed_scope: Many[Glob] = _key((), "the only paths that the work may change", "allowed-scope")
     review_policy: Review = _key(
-        ReviewForm.model_construct(reviewers=(), approvals=0),
+        ReviewPolicy(),
         "manual, auto, or `{reviewers: [alice], approvals: 1}`",
         "review-policy",
     )
@@ -205,7 +209,8 @@ class JobFile(Strict):
     @model_validator(mode="before")
     @classmethod
     def _one_name_for_deps(cls, data: Any) -> Any:
-        names = [name for name in ("deps", "depends_on", "blocked_by") if name in data]
+        given = data if isinstance(data, dict) else {}
+        names = [name for name in ("deps", "depends_on", "blocked_by") if name in given]
         if len(names) > 1:
             raise refuse(f"{' and '.join(names)} mean the same", "keep one of them")
         return data
@@ -219,17 +224,10 @@ class JobFile(Strict):
         return self
 
 
-def _policy(form: ReviewForm) -> ReviewPolicy:
-    if form.approvals == 0:
-        return ReviewPolicy("auto" if form.reviewers else "manual")
-    return ReviewPolicy("manual", form.reviewers, form.approvals)
-
-
 _FORMS: dict[str, Any] = {
     "deps": lambda form: Deps(form.shipped, form.testing),
     "budget": lambda form: Budget(form.usd, form.tokens, form.wall),
     "retry": lambda form: Retry(form.max, form.backoff, form.on, form.infra),
-    "review_policy": _policy,
 }
 
 

@@ -68,13 +68,13 @@ def _job_id(text: str) -> str:
 
 
 def _ref(text: str) -> str:
-    if not re.match(REF_PATTERN, text) or _BAD_REF.search(text):
+    if not re.fullmatch(REF_PATTERN, text) or _BAD_REF.search(text):
         raise AqError(f"{text!r} is not a branch name", "write a plain name such as main or release/2")
     return text
 
 
 def _name(text: str) -> str:
-    if not _NAME.match(text):
+    if not _NAME.fullmatch(text):
         raise AqError(f"{text!r} is not a name", "use letters, digits, dot, dash and underscore")
     return text
 
@@ -108,19 +108,19 @@ def _absolute(text: str) -> str:
 
 
 def _env_name(text: str) -> str:
-    if not re.match(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", text):
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text):
         raise AqError(f"{text!r} is not the name of an environment variable", "write only the name")
     return text
 
 
 def _usd(text: str) -> float:
-    if not re.match(r"^\d{1,9}(\.\d{1,6})?$", text):
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
         raise AqError(f"{text!r} is not an amount", "write a number such as 5 or 0.50")
     return float(text)
 
 
 def _count_number(text: str) -> int:
-    if not re.match(r"^\d{1,6}$", text):
+    if not re.fullmatch(r"\d{1,6}", text):
         raise AqError(f"{text!r} is not a whole number", "write 0, 1, 2, …")
     return int(text)
 
@@ -192,7 +192,7 @@ def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseM
 
 def _explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     path = error["loc"]
-    key = ".".join(str(part) for part in path)
+    key = ".".join(str(part) for part in path if part != "[key]")
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(
@@ -219,9 +219,10 @@ def validate(model: type[Model], document: Document) -> Model:
         return model.model_validate(without_nothing(document.front))
     except ValidationError as error:
         problems = [(document.line(_known_path(e["loc"], document)), e) for e in error.errors()]
-        line, first = min(problems, key=lambda pair: pair[0])
+        # On one line a misspelt key explains the others, such as a key that is missing.
+        line, first = min(problems, key=lambda pair: (pair[0], pair[1]["type"] != "extra_forbidden"))
         what, hint = _explain(first, model)
-        raise InvalidFileError(what, hint, line=line) from None
+        raise InvalidFileError(one_line(what, MAX_MESSAGE), hint, line=line) from None
 
 
 def _known_path(loc: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:

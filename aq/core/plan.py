@@ -7,7 +7,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aq.core.eligible import budget_blockers, fleet_blockers, host_blockers, job_blockers, resolve_engine
+from aq.core.eligible import (
+    budget_blockers,
+    fleet_blockers,
+    host_blockers,
+    job_blockers,
+    resolve_engine,
+    verify_blockers,
+)
 from aq.core.fleet import Beat
 from aq.core.instants import Instant
 from aq.core.job import Job
@@ -72,15 +79,18 @@ def plan(snapshot: Snapshot, hosts: Mapping[str, Beat], now: Instant, memory: Me
     to_verify = [
         job
         for job in snapshot.jobs(Stage.REVIEW)
-        if job.to_be_verified and job.record.tip and not job.problem
+        if job.to_be_verified and job.record.tip and not job.problem and not verify_blockers(job, snapshot)
     ]
     free = free_slots(snapshot, hosts)
     chooser = _Chooser(hosts, free, passed)
     assignments: list[Assignment] = []
     waiting: dict[str, str] = {}
-    for job in sorted(to_verify, key=lambda job: job.order):
-        assignments += chooser.choose_verifier(job)
     locks: set[str] = set()
+    for job in sorted(to_verify, key=lambda job: job.order):
+        if job.manifest.lock not in locks:
+            verifier = chooser.choose_verifier(job)
+            assignments += verifier
+            locks |= {job.manifest.lock for _ in verifier} - {""}
     for job in waiting_jobs:
         lock = job.manifest.lock
         reasons = job_blockers(job, snapshot, now) or budget_blockers(job.manifest, snapshot, now)
@@ -110,7 +120,7 @@ class _Chooser:
         if key not in self.capable:
             self.capable[key] = [
                 name
-                for name, beat in self.hosts.items()
+                for name, beat in sorted(self.hosts.items())
                 if not host_blockers(manifest, beat.offers, beat.engines)
             ]
         return self.capable[key]
@@ -153,7 +163,7 @@ class _Chooser:
                 return refusals[0]
             return (
                 "waits for a free slot"
-                if any(self.hosts[name].slots for name in able)
+                if any(self.hosts[name].slots for name in able if name in self.free)
                 else "no host takes work"
             )
         if not self.hosts:

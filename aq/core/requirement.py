@@ -11,7 +11,7 @@ from aq.core.errors import AqError
 
 _NAME = r"[a-z][a-z0-9_.-]{0,63}"
 _GRAMMAR = re.compile(
-    rf"^(?P<name>{_NAME})(?:(?P<op>>=|<=|==|=|>|<)(?P<version>\d+(?:\.\d+){{0,5}})|:(?P<value>[A-Za-z0-9][A-Za-z0-9_.+-]{{0,127}}))?$"
+    rf"^(?P<name>{_NAME})(?:(?P<op>>=|<=|==|=|>|<)(?P<version>\d{{1,9}}(?:\.\d{{1,9}}){{0,5}})|:(?P<value>[A-Za-z0-9][A-Za-z0-9_.+-]{{0,127}}))?$"
 )
 
 
@@ -29,7 +29,7 @@ class Requirement:
 @lru_cache(maxsize=4096)
 def parse_requirement(text: str) -> Requirement:
     """Read one clause. Raises AqError with the grammar when it is none."""
-    match = _GRAMMAR.match(text)
+    match = _GRAMMAR.fullmatch(text)
     if not match:
         raise AqError(
             f"{text!r} is not a capability", "write os:linux, engine:claude, has:docker or node>=20"
@@ -48,14 +48,18 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 def _compare(op: str, offered: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     # `python==3.11` means any 3.11: compare as many numbers as the clause names.
+    # An offer whose version cannot be read meets none.
     head = (offered + (0,) * len(wanted))[: len(wanted)]
-    return {
-        ">=": offered >= wanted,
-        "<=": head <= wanted,
-        "==": head == wanted,
-        ">": head > wanted,
-        "<": head < wanted,
-    }[op]
+    return (
+        bool(offered)
+        and {
+            ">=": head >= wanted,
+            "<=": head <= wanted,
+            "==": head == wanted,
+            ">": head > wanted,
+            "<": head < wanted,
+        }[op]
+    )
 
 
 def satisfied(requirement: Requirement, offers: Iterable[str]) -> bool:

@@ -42,6 +42,6 @@ def find_secret(text: str) -> Secret | None:
 
 def redact(text: str, known: tuple[str, ...] = ()) -> str:
     """The text with known values and secret shapes replaced by their kind."""
-    for value in known:
+    for value in sorted(filter(None, known), key=len, reverse=True):
         text = text.replace(value, "[redacted:environment]")
     return _ANY.sub(lambda match: f"[redacted:{_KINDS[int((match.lastgroup or 'k0')[1:])]}]", text)

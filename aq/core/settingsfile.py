@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, FiniteFloat
 
 from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import InvalidFileError
@@ -70,7 +70,7 @@ class SettingsFile(Strict):
     defaults: JobFile = Field(
         default=JobFile(), description="job keys that apply where a job does not give them"
     )
-    weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], float] = Field(
+    weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], FiniteFloat] = Field(
         default={}, description="router weights"
     )
     wip: WipForm = Field(

@@ -16,7 +16,7 @@ MAX_DIGITS = 15
 
 def parse_duration(text: str) -> float:
     """Seconds in a duration such as `90s`, `1.5h` or `2d`."""
-    match = _DURATION.match(text)
+    match = _DURATION.fullmatch(text)
     if not match or len(match[1]) > MAX_DIGITS:
         raise AqError(f"{text!r} is not a duration", "write a number and a unit: 90s, 45m, 2h or 1d")
     seconds = float(match[1]) * _SECONDS[match[2]]
@@ -27,7 +27,7 @@ def parse_duration(text: str) -> float:
 
 def parse_count(text: str) -> int:
     """A count such as `500k` or `2M`."""
-    match = _COUNT.match(text)
+    match = _COUNT.fullmatch(text)
     if not match or len(match[1]) > MAX_DIGITS:
         raise AqError(f"{text!r} is not a count", "write a whole number, or one like 500k or 2M")
     return round(float(match[1]) * _MULTIPLE[match[2].lower()])

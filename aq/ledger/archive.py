@@ -90,11 +90,12 @@ class TreeArchive:
 
     def get(self, job: str) -> Job | None:
         """The shipped job with its record, parsed now."""
-        from aq.ledger.reader import Files, Folder
+        from aq.ledger.listing import Files, Listing
+        from aq.ledger.reader import Folder
 
         for day in self.days:
             if day.has(job):
                 blobs = {name: oid.hex() for _, name, oid in names_of(day.raw, day.size)}
                 files = Files(blobs[f"{job}{JOB_SUFFIX}".encode()], blobs[f"{job}{RECORD_SUFFIX}".encode()])
-                return Folder(self._reader.parser, Stage.SHIPPED, day.path, {job: files}, None)[job]
+                return Folder(self._reader.parser, Stage.SHIPPED, day.path, Listing(files={job: files}))[job]
         return None

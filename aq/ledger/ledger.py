@@ -3,45 +3,24 @@ with compare-and-swap pushes (DESIGN section 5, rules 1 to 4)."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from aq.core.change import Change, Refusal
 from aq.core.errors import FrozenError, TryLaterError
-from aq.core.event import parse, render
+from aq.core.event import parse
 from aq.core.fleet import Beat
 from aq.core.instants import instant
-from aq.core.layout import file_edits
 from aq.core.operations import Operation
-from aq.core.results import Landed, Refused, Result, Waiting
+from aq.core.results import Result
 from aq.core.snapshot import Snapshot
 from aq.ledger.beatwriter import BeatWriter
 from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects, PlumbingObjects
+from aq.ledger.pusher import Pusher
 from aq.ledger.reader import Reader
-from aq.ledger.remote import Pushed, PushSpec, Remote, Verdict
+from aq.ledger.remote import BranchGoneError, Remote
 from aq.ledger.store import QueueConfig, Store
-
-MAX_SLEEP = 4.0
-_ROUNDS = 60
-_UNSETTLED_LOOKS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """Commits built on `base`, one per operation, not yet known to be in the queue."""
-
-    base: str
-    built: tuple[Landed, ...]
-
-    @property
-    def tip(self) -> str:
-        """The last commit."""
-        return self.built[-1].commit
 
 
 class Ledger:
@@ -54,12 +33,9 @@ class Ledger:
         self.timeout = timeout
         self.tip = ""
         self.beats: dict[str, tuple[str, Beat]] = {}
-        self.unsettled: Stack | None = None
-        self.pushes = 0
-        self.lost = 0
+        self.pusher = Pusher(self)
+        self.rewound = ("", "")
         self.on_fetch: Callable[[], None] = lambda: None
-        self._cycle = 0.05
-        self._fetched_at = 0.0
         self._open()
 
     def _open(self) -> None:
@@ -92,21 +68,28 @@ class Ledger:
 
     def fetch(self) -> None:
         """Look at the remote. Raises TryLaterError, or FrozenError when history was rewound."""
+        seen = self.store.seen_tip() or self.tip
         try:
-            tip, beats = self._fetch()
-            self._accept(tip, beats)
+            tip, beats = self._fetch(seen)
+            self._accept(tip, beats, seen)
         except MissingObjectError:
             # The store is a cache: whatever is wrong with it, a new one is right.
             self._reopen()
-            tip, beats = self._fetch()
-            self._accept(tip, beats)
+            tip, beats = self._fetch(seen)
+            self._accept(tip, beats, seen)
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
-        self._fetched_at = time.monotonic()
         self.on_fetch()
 
-    def _fetch(self) -> tuple[str, dict[str, str]]:
+    def _fetch(self, seen: str) -> tuple[str, dict[str, str]]:
         try:
             return self.remote.fetch()
+        except BranchGoneError as error:
+            if not seen:
+                raise
+            raise FrozenError(
+                f"the queue's history was rewound: {error.what}",
+                f"put it back: git --git-dir {self.store.git_dir} push {self.config.url} {seen}:{self.remote.head}",
+            ) from None
         except TryLaterError as error:
             if "mismatched algorithms" in error.what:
                 self._reopen("sha256")
@@ -151,30 +134,33 @@ class Ledger:
         beat = self.cache.value(Beat, oid, content, f"beat of {host}")
         return beat if isinstance(beat, Beat) and beat.host == host else None
 
-    def _accept(self, new: str, beats: Mapping[str, str]) -> None:
-        """Adopt a fetched tip if it descends from the last one seen (rule 1)."""
-        seen = self.store.seen_tip() or self.tip
-        known = bool(seen) and self.objects.has(seen)
+    def _accept(self, new: str, beats: Mapping[str, str], seen: str) -> None:
+        """Adopt a fetched tip if it descends from the last one seen before the fetch (rule 1)."""
         if not self.objects.has(new):
             raise MissingObjectError(f"the fetched tip {new} is not in the store")
-        if known and not self.history.descends(new, seen) and not self._thawed(seen, new):
-            # Another process of this clone may have pushed after our fetch began.
-            if self.history.descends(seen, new):
-                self.tip = seen
-                return
-            raise FrozenError(
-                f"the queue's history was rewound: {new[:12]} does not descend from {seen[:12]}",
-                "find out who forced the branch, then `aq doctor --accept-rewind`",
-            )
-        if seen and not known and not self._remote_knows(seen, new):
-            raise FrozenError(
-                f"the queue's history was rewound: {seen[:12]} is gone",
-                "find out who forced the branch, then `aq doctor --accept-rewind`",
-            )
         if not seen:
             self._trust_peers(new, beats)
+        elif not self._descends_from_seen(new, seen):
+            what = f"is no ancestor of {new[:12]}" if self.objects.has(seen) else "is gone"
+            self.rewound = (seen, new)
+            raise FrozenError(
+                f"the queue's history was rewound: {seen[:12]} {what}",
+                "find out who forced the branch, then `aq doctor --accept-rewind`",
+            )
+        self._adopt(new, seen)
+
+    def _descends_from_seen(self, new: str, seen: str) -> bool:
+        if self.objects.has(seen):
+            return self.history.descends(new, seen) or self._thawed(seen, new)
+        return self._remote_knows(seen, new)
+
+    def _adopt(self, new: str, seen: str) -> None:
+        latest = self.store.seen_tip()
+        if latest not in ("", seen, new) and self.objects.has(latest) and self.history.descends(latest, new):
+            # Another process of this clone pushed after our fetch began.
+            new = latest
         self.tip = new
-        if new != seen:
+        if new != latest:
             with self.store.locked():
                 self.store.save_tip(new)
 
@@ -206,6 +192,7 @@ class Ledger:
             if not fine and self.objects.has(beat.tip):
                 fine = self.history.descends(beat.tip, tip)
             if not fine and not self._accepted_since(tip, beat):
+                self.rewound = (beat.tip, tip)
                 raise FrozenError(
                     f"host {host} knows a history that this remote lacks ({beat.tip[:12]})",
                     "find out who forced the branch, then `aq doctor --accept-rewind`",
@@ -231,152 +218,18 @@ class Ledger:
 
     def perform(self, operations: Sequence[Operation], beat: BeatWriter | None = None) -> list[Result]:
         """Ask every operation on the newest tip and push what comes out, as often as it takes. The
-        results include those of operations that an earlier call left unsettled. Raises FrozenError."""
-        results: list[Result] = []
-        pending = list(operations)
-        for attempt in range(_ROUNDS):
-            try:
-                results += self._settle_unsettled()
-                if not self.tip:
-                    self.fetch()
-                pending = self._round(pending, results, beat)
-            except TryLaterError as error:
-                return results + [
-                    Waiting(operation, str(error)) for operation in self._without_results(pending, results)
-                ]
-            beat = None if beat and beat.confirmed else beat
-            if not pending:
-                return results
-            time.sleep(min(MAX_SLEEP, random.uniform(0, self._cycle * 2 ** min(attempt + 1, 8))))
-        return results + [Waiting(operation, "too many lost races") for operation in pending]
+        results include those of an earlier call that were not settled. Raises FrozenError."""
+        return self.pusher.perform(operations, beat)
 
-    def _without_results(self, pending: list[Operation], results: list[Result]) -> list[Operation]:
-        done = {result.operation.op_id for result in results}
-        return [operation for operation in pending if operation.op_id not in done]
-
-    def _round(
-        self, pending: list[Operation], results: list[Result], beat: BeatWriter | None
-    ) -> list[Operation]:
-        """One build and push. Returns what is still to be done; adds to `results` what is settled."""
-        asked_on = self.tip
-        stack, refused = self._build(pending)
-        if refused and time.monotonic() - self._fetched_at > 0.5:
-            # A refusal counts only on the newest tip: the cached one may be old.
-            self.fetch()
-            if self.tip != asked_on:
-                stack, refused = self._build(pending)
-        if not stack:
-            results += refused
-            if beat:
-                self._push_beat(beat)
-            return []
-        pushed = self._push(stack, beat)
-        if pushed.verdict is Verdict.OK:
-            self._advance(stack.tip)
-            results += [*refused, *stack.built]
-            return []
-        results += refused
-        rest = [landed.operation for landed in stack.built]
-        if pushed.verdict is Verdict.POLICY:
-            return self._one_by_one(rest, pushed, results)
-        return self._after_loss(stack, rest, pushed, results)
-
-    def _after_loss(
-        self, stack: Stack, rest: list[Operation], pushed: Pushed, results: list[Result]
-    ) -> list[Operation]:
-        self.lost += 1
-        if pushed.verdict is not Verdict.LOST:
-            # Unknown until a fetch tells: remember it first, for the fetch may fail as well (rule 4).
-            self.unsettled = stack
-        self.fetch()
-        if self.history.descends(self.tip, stack.tip):
-            self.unsettled = None
-            results += stack.built
-            return []
-        if self.unsettled and self.tip == stack.base:
-            return []
-        self.unsettled = None
-        return rest
-
-    def _settle_unsettled(self) -> list[Result]:
-        """Find out what became of a push whose answer was lost. While the tip is still its base, the
-        very same commits are pushed again and nothing else is built. Raises TryLaterError."""
-        for look in range(_UNSETTLED_LOOKS):
-            stack = self.unsettled
-            if stack is None:
-                return []
-            verdict = self.remote.push([PushSpec(stack.tip, self.remote.head)])[self.remote.head].verdict
-            if verdict in (Verdict.OK, Verdict.UP_TO_DATE):
-                self.unsettled = None
-                self._advance(stack.tip)
-                return list(stack.built)
-            self.fetch()
-            if self.history.descends(self.tip, stack.tip):
-                self.unsettled = None
-                return list(stack.built)
-            if self.tip != stack.base:
-                self.unsettled = None
-                return [Waiting(landed.operation, "its push was lost") for landed in stack.built]
-            time.sleep(min(MAX_SLEEP, random.uniform(0, self._cycle * 2**look)))
-        raise TryLaterError(
-            "the outcome of the last push is not known yet", "it is settled with the next try"
-        )
-
-    def _build(self, operations: Sequence[Operation]) -> tuple[Stack | None, list[Result]]:
-        built: list[Landed] = []
-        refused: list[Result] = []
-        tip = self.tip
-        for operation in operations:
-            decided = operation.decide(self.reader.snapshot(tip))
-            if isinstance(decided, Refusal):
-                refused.append(Refused(operation, decided))
-                continue
-            tip = self._commit(tip, operation, decided)
-            built.append(Landed(operation, tip, decided))
-        return (Stack(self.tip, tuple(built)) if built else None), refused
-
-    def _commit(self, parent: str, operation: Operation, change: Change) -> str:
-        edits, message = file_edits(change), render(change.event)
-        try:
-            return self.committer.commit(parent, edits, message, self.who, operation.at)
-        except (OSError, ValueError):
-            # On surprise, git's own plumbing does the same slowly and says what is wrong.
-            return PlumbingCommitter(PlumbingObjects(self.store.git_dir), self.oid_size).commit(
-                parent, edits, message, self.who, operation.at
-            )
-
-    def _push(self, stack: Stack, beat: BeatWriter | None) -> Pushed:
-        specs = [PushSpec(stack.tip, self.remote.head)]
-        if beat:
-            specs.append(beat.prepare(stack.tip))
-        started = time.monotonic()
-        verdicts = self.remote.push(specs)
-        self.pushes += 1
-        self._cycle = 0.7 * self._cycle + 0.3 * (time.monotonic() - started)
-        if beat:
-            beat.settle(verdicts[beat.ref])
-        return verdicts[self.remote.head]
-
-    def _push_beat(self, beat: BeatWriter) -> None:
-        spec = beat.prepare(self.tip)
-        beat.settle(self.remote.push([spec])[spec.ref])
-
-    def _advance(self, tip: str) -> None:
+    def advance(self, tip: str) -> None:
+        """Our push landed: its last commit is the tip."""
         self.tip = tip
         with self.store.locked():
             self.store.save_tip(tip)
 
-    def _one_by_one(
-        self, operations: list[Operation], pushed: Pushed, results: list[Result]
-    ) -> list[Operation]:
-        """A policy refusal is no lost race: find the operations that the remote will not take, set
-        them aside with its words, and go on with the others (rule 3)."""
-        if len(operations) == 1:
-            results.append(Waiting(operations[0], f"the remote refused it: {pushed.words}", policy=True))
-            return []
-        for operation in operations:
-            results += self.perform([operation])
-        return []
+    def contains(self, commit: str) -> bool:
+        """Whether a commit of ours is in the queue's history, by the newest fetch."""
+        return self.history.descends(self.tip, commit)
 
     def read_commit_blob(self, blob: str) -> bytes:
         """A file's content by blob id."""
@@ -385,7 +238,3 @@ class Ledger:
     def write_blob(self, content: bytes) -> str:
         """Store a file's content and return its id."""
         return self.objects.write("blob", content)
-
-    def forget_last_fetch(self) -> None:
-        """Make the next refusal look at the remote first."""
-        self._fetched_at = 0.0

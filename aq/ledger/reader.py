@@ -4,9 +4,9 @@ a job whose files did not change is reused, a blob that was parsed is not parsed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import combinations
 
-from aq.core.ids import is_id
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, PROFILES, QUEUE, RECORD_SUFFIX
@@ -18,41 +18,33 @@ from aq.core.settings import Pause, Settings, Spend
 from aq.core.snapshot import OPEN_STAGES, Archive, NoArchive, Problem, Snapshot
 from aq.ledger.archive import TreeArchive
 from aq.ledger.commits import parse_commit
+from aq.ledger.listing import Files, Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
 
 Ages = Callable[[str, list[str]], Mapping[str, Instant]]
-_MODES = {
-    b"120000": "a symbolic link",
-    b"160000": "a nested repository",
-    b"100755": "an executable file",
-    TREE_MODE: "a folder",
-}
 _SPEND_DAYS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The blob ids of one job's files in one folder. Empty when it has none of that kind."""
-
-    job: str = ""
-    record: str = ""
-    lease: str = ""
-
-
 class Folder(Mapping[str, Job]):
-    """The jobs of one stage folder, parsed when they are looked at."""
+    """The jobs of one stage folder, parsed when they are looked at. What `old` has parsed is taken
+    over, but for the jobs that its listing and this one do not share."""
 
     def __init__(
-        self, parser: JobParser, stage: Stage, path: str, files: dict[str, Files], old: Folder | None
+        self,
+        parser: JobParser,
+        stage: Stage,
+        path: str,
+        listing: Listing,
+        old: Folder | None = None,
+        tree: str = "",
     ) -> None:
-        self._parser, self.stage, self.path, self.files = parser, stage, path, files
-        kept = old._jobs if old is not None else {}
-        old_files = old.files if old is not None else {}
-        self._jobs: dict[str, Job] = {
-            name: job for name, job in kept.items() if files.get(name) == old_files[name]
-        }
+        self._parser, self.stage, self.path, self.listing = parser, stage, path, listing
+        self.files, self.tree = listing.files, tree
+        self._jobs: dict[str, Job] = dict(old._jobs) if old is not None else {}
+        for name in listing.touched:
+            self._jobs.pop(name, None)
 
     def __getitem__(self, name: str) -> Job:
         job = self._jobs.get(name)
@@ -68,6 +60,11 @@ class Folder(Mapping[str, Job]):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The files here that are not a job's."""
+        return self.listing.problems(self.stage)
 
     def forget(self, name: str) -> None:
         """Parse this job anew when it is looked at next."""
@@ -167,7 +164,6 @@ class Reader:
         self.parser = JobParser(objects, cache, ages)
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
-        self._stray: dict[str, tuple[Problem, ...]] = {}
 
     def snapshot(self, tip: str) -> Snapshot:
         """The queue at a commit. Raises MissingObjectError when the store is damaged."""
@@ -180,7 +176,7 @@ class Reader:
         archive = self._archive(queue)
         self.parser.archive = archive
         stages = self._stages(queue)
-        problems = tuple(problem for stage in OPEN_STAGES for problem in self._stray.get(stage, ()))
+        problems = tuple(problem for folder in stages.values() for problem in folder.problems)
         problems += tuple(
             Problem(f"{QUEUE}/{s}", "a file has the name of a stage folder: remove it")
             for s in Stage
@@ -210,35 +206,34 @@ class Reader:
         found = names_of(self.objects.tree(tree), self.oid_size)
         return {name.decode("utf-8", "replace"): (mode, oid.hex()) for mode, name, oid in found}
 
-    def _stages(self, queue: Mapping[str, tuple[bytes, str]]) -> dict[Stage, Mapping[str, Job]]:
-        old = self._last.stages if self._last else {}
-        stages: dict[Stage, Mapping[str, Job]] = {}
-        fresh = False
+    def _stages(self, queue: Mapping[str, tuple[bytes, str]]) -> dict[Stage, Folder]:
+        stages: dict[Stage, Folder] = {}
         for stage in OPEN_STAGES:
             mode, oid = queue.get(stage, (TREE_MODE, ""))
-            oid = oid if mode == TREE_MODE else ""
-            if self._oids.get(stage) == oid and stage in old:
-                stages[stage] = old[stage]
-                continue
-            self._oids[stage], fresh = oid, True
-            files, self._stray[stage] = self._files(stage, oid)
-            before = old.get(stage)
-            stages[stage] = Folder(
-                self.parser, stage, str(stage), files, before if isinstance(before, Folder) else None
-            )
-        if fresh:
-            self._find_duplicates([folder for folder in stages.values() if isinstance(folder, Folder)])
+            stages[stage] = self._folder(stage, oid if mode == TREE_MODE else "")
+        old = self._last.stages if self._last else {}
+        if any(old.get(stage) is not folder for stage, folder in stages.items()):
+            self._find_duplicates(list(stages.values()))
         return stages
+
+    def _folder(self, stage: Stage, tree: str) -> Folder:
+        old = self._last.stages.get(stage) if self._last else None
+        before = old if isinstance(old, Folder) else None
+        if before and before.tree == tree:
+            return before
+        listing = before.listing if before else Listing()
+        raw = self.objects.tree(tree) if tree else b""
+        return Folder(self.parser, stage, str(stage), listing.after(raw, self.oid_size), before, tree)
 
     def _find_duplicates(self, folders: list[Folder]) -> None:
         """The same id in two folders: the copy with a record is the older one and stays in play."""
-        places: dict[str, list[Folder]] = {}
-        inbox, *others = folders
-        for folder in others:
-            for name in folder:
-                places.setdefault(name, [inbox] if name in inbox else []).append(folder)
+        inbox = folders[0]
+        names: set[str] = set()
+        for one, other in combinations(folders, 2):
+            names |= one.files.keys() & other.files.keys()
         found: dict[str, str] = {}
-        for name, copies in places.items():
+        for name in names:
+            copies = [folder for folder in folders if name in folder]
             keeper = max(copies, key=lambda copy: (bool(copy.files[name].record), copy is not inbox))
             why = f"the id is also in {keeper.stage}: this copy is out of play"
             found.update({f"{copy.path}/{name}": why for copy in copies if copy is not keeper})
@@ -248,44 +243,6 @@ class Reader:
                 path, name = key.rsplit("/", 1)
                 by_path[path].forget(name)
             self.parser.duplicates = found
-
-    def _files(self, stage: Stage, tree: str) -> tuple[dict[str, Files], tuple[Problem, ...]]:
-        parts: dict[str, dict[str, str]] = {}
-        stray: list[Problem] = []
-        kinds = ((RECORD_SUFFIX, "record"), (LEASE_SUFFIX, "lease"), (JOB_SUFFIX, "job"))
-        for mode, raw_name, oid in names_of(self.objects.tree(tree), self.oid_size) if tree else ():
-            name = raw_name.decode("utf-8", "replace")
-            if name.startswith(".") or name == "README.md":
-                continue
-            path = f"{QUEUE}/{stage}/{name}"
-            if mode != FILE_MODE:
-                stray.append(
-                    Problem(path, f"{_MODES.get(mode, 'not a plain file')}, not a plain file: remove it")
-                )
-                continue
-            for suffix, kind in kinds:
-                stem = name[: -len(suffix)]
-                if name.endswith(suffix) and is_id(stem):
-                    parts.setdefault(stem, {})[kind] = oid.hex()
-                    break
-            else:
-                stray.append(
-                    Problem(
-                        path,
-                        "not a job: rename it to <id>.md with a-z, 0-9, - and _"
-                        if name.lower().endswith(".md")
-                        else "not a job file: remove it",
-                    )
-                )
-        files = {name: Files(**found) for name, found in parts.items() if "job" in found}
-        for name, found in parts.items():
-            if "job" not in found:
-                stray += [
-                    Problem(f"{QUEUE}/{stage}/{name}{suffix}", f"a {kind} without a job")
-                    for suffix, kind in kinds
-                    if kind in found
-                ]
-        return files, tuple(stray)
 
     def _archive(self, queue: Mapping[str, tuple[bytes, str]]) -> Archive:
         mode, oid = queue.get(Stage.SHIPPED, (TREE_MODE, ""))

@@ -15,6 +15,10 @@ _SCHEME = re.compile(r"^(https?|ssh|git|file)://", re.IGNORECASE)
 _BATCHED = ["-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"]
 
 
+class BranchGoneError(AqError):
+    """The remote answers, and the queue branch is not there."""
+
+
 def check_url(url: str) -> str:
     """A remote's URL or path that git will not take for anything else. Raises AqError."""
     if not url or url.startswith("-") or "::" in url or any(ord(c) < 32 for c in url):
@@ -102,8 +106,8 @@ class Remote:
         return f"refs/aq/fetched/{self.role}"
 
     def fetch(self) -> tuple[str, dict[str, str]]:
-        """The tip of the queue branch, and the beat of each host. Raises TryLaterError, or AqError
-        when the branch is gone."""
+        """The tip of the queue branch, and the beat of each host. Raises TryLaterError, or
+        BranchGoneError."""
         specs = [f"+{self.head}:{self.seen}/main", f"+{self.beats}/*:{self.seen}/hosts/*"]
         done = self._git(
             "fetch",
@@ -119,7 +123,7 @@ class Remote:
         )
         if done.code:
             if "couldn't find remote ref" in done.err:
-                raise AqError(
+                raise BranchGoneError(
                     f"the remote {self.url} has no branch {self.branch}",
                     "was it deleted? `aq init --remote URL` makes a new queue",
                 )

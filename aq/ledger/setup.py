@@ -79,6 +79,7 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
         if not (clone / "queue" / "aq.yaml").exists():
             _start(repo, clone, config)
             created = True
+        _track(repo, config)
         _exclude_logs(paths)
     Store(paths).ensure()
     save_config(paths, config)
@@ -212,6 +213,14 @@ def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
             "check that you may push to this branch, then repeat",
         )
     repo.git.update_ref(f"refs/remotes/{config.remote}/{config.branch}", "HEAD")
+
+
+def _track(repo: Repo, config: QueueConfig) -> None:
+    """Make a person's plain `git pull` and `git push` work, unless the branch tracks something already."""
+    key = f"branch.{config.branch}"
+    if not run(["config", "--get", f"{key}.remote"], cwd=Path(str(repo.working_tree_dir))).out.strip():
+        repo.git.config(f"{key}.remote", config.remote)
+        repo.git.config(f"{key}.merge", f"refs/heads/{config.branch}")
 
 
 def _probe_beats(paths: QueuePaths, config: QueueConfig) -> str:

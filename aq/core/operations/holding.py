@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from aq.core.change import Change, Refusal
-from aq.core.eligible import budget_blockers, fleet_blockers, host_blockers, job_blockers, reservation
+from aq.core.eligible import (
+    budget_blockers,
+    fleet_blockers,
+    host_blockers,
+    job_blockers,
+    reservation,
+    verify_blockers,
+)
 from aq.core.fleet import Lapse
 from aq.core.instants import day
 from aq.core.job import Job
@@ -113,9 +120,8 @@ class VerifyClaim(_Taking):
         job = snapshot.stages.get(Stage.REVIEW, {}).get(self.job)
         if job is None or not job.to_be_verified or not job.record.tip:
             return missing_job(snapshot, self.job)
-        blockers = fleet_blockers(snapshot) + (
-            [f"lacks repo:{job.manifest.repo}"] if self._lacks_repo(job) else []
-        )
+        blockers = fleet_blockers(snapshot) + verify_blockers(job, snapshot)
+        blockers += [f"lacks repo:{job.manifest.repo}"] if self._lacks_repo(job) else []
         refusal = out_of_play(job) or (Refusal(blockers[0]) if blockers else None) or self.full(snapshot)
         if refusal:
             return refusal
@@ -215,6 +221,9 @@ class Reclaim(Operation):
         job = snapshot.find(self.job)
         if job is None or job.lease is None or job.lease.fence.key != self.lapse.lease:
             return Refusal(f"the lease {self.lapse.lease} is gone", done=True)
+        refusal = out_of_play(job)
+        if refusal:
+            return refusal
         why = f"{job.lease.host} was silent for {self.lapse.silent:.0f}s"
         record, following = _given_back(job, "lost", MAX_LOST, f"lost: {why}")
         record = ended_run(record, self.at, "lost", why)

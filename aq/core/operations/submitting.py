@@ -70,7 +70,8 @@ class Revise(Operation):
             )
         if job.blob == self.blob:
             return Refusal(f"{self.job} has this content already", done=True)
-        after = replace(job, blob=self.blob, manifest=self.manifest, problem="")
+        record = replace(job.record, blob=self.blob) if job.record.blob else job.record
+        after = replace(job, blob=self.blob, manifest=self.manifest, record=record, problem="")
         return self.change(Trigger.REVISE, job, after)
 
 

@@ -149,14 +149,14 @@ def _repair(queue: Queue) -> None:
 
 def _accept(queue: Queue) -> None:
     ledger = queue.ledger
-    old = ledger.store.seen_tip()
     try:
         ledger.fetch()
         say("nothing was rewound: the remote descends from what this clone saw")
         return
     except FrozenError:
-        new, _ = ledger.remote.fetched()
+        old, new = ledger.rewound
+        if not new:
+            raise
     ledger.tip = new
-    result = ledger.perform([AcceptRewind(**asked(queue.who.name), old=old, new=new)])
-    for each in result:
-        say(f"accepted: {old[:12]} -> {new[:12]} ({type(each).__name__.lower()}); every host goes on")
+    if perform(queue, AcceptRewind(**asked(queue.who.name), old=old, new=new)):
+        say(f"accepted: {old[:12]} -> {new[:12]}; every host goes on")

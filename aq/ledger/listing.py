@@ -1,0 +1,105 @@
+"""What lies in one stage folder: the files of each job, and everything that is not a job. A listing
+is made from the one before in time that depends on what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from aq.core.ids import is_id
+from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, QUEUE, RECORD_SUFFIX
+from aq.core.lifecycle import Stage
+from aq.core.snapshot import Problem
+from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
+
+Value = TypeVar("Value")
+_KINDS = {RECORD_SUFFIX: "record", LEASE_SUFFIX: "lease", JOB_SUFFIX: "job"}
+_MODES = {
+    b"120000": "a symbolic link",
+    b"160000": "a nested repository",
+    b"100755": "an executable file",
+    TREE_MODE: "a folder",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The blob ids of one job's files in one folder. Empty when it has none of that kind."""
+
+    job: str = ""
+    record: str = ""
+    lease: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The entries of one folder by name, sorted out. `touched` names the jobs whose files differ from
+    the listing before."""
+
+    entries: Mapping[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
+    files: Mapping[str, Files] = field(default_factory=dict)
+    strays: Mapping[str, str] = field(default_factory=dict)
+    touched: frozenset[str] = frozenset()
+
+    def problems(self, stage: Stage) -> tuple[Problem, ...]:
+        """What is wrong with the files that are not a job's."""
+        return tuple(Problem(f"{QUEUE}/{stage}/{name}", self.strays[name]) for name in sorted(self.strays))
+
+    def after(self, raw: bytes, oid_size: int) -> Listing:
+        """The listing of the same folder with another tree."""
+        entries = {name: (mode, oid) for mode, name, oid in names_of(raw, oid_size)}
+        changed = {name for name, _ in self.entries.items() ^ entries.items()}
+        files, strays = dict(self.files), dict(self.strays)
+        touched = set()
+        for raw_name in changed:
+            name = raw_name.decode("utf-8", "replace")
+            stem = _stem(name)
+            if stem:
+                touched.add(stem)
+            else:
+                _put(strays, name, _stray(name, entries.get(raw_name)))
+        for stem in touched:
+            found = {suffix: entries.get(f"{stem}{suffix}".encode()) for suffix in _KINDS}
+            _put(files, stem, _files(found))
+            for suffix, entry in found.items():
+                lonely = "" if found[JOB_SUFFIX] and stem in files else f"a {_KINDS[suffix]} without a job"
+                _put(strays, f"{stem}{suffix}", _irregular(entry) or lonely if entry else "")
+        return Listing(entries, files, strays, frozenset(touched))
+
+
+def _put(values: dict[str, Value], name: str, value: Value | None) -> None:
+    if value:
+        values[name] = value
+    else:
+        values.pop(name, None)
+
+
+def _stem(name: str) -> str:
+    """The job that a file of this name belongs to, or nothing."""
+    for suffix in _KINDS:
+        if name.endswith(suffix) and is_id(name[: -len(suffix)]):
+            return name[: -len(suffix)]
+    return ""
+
+
+def _files(found: Mapping[str, tuple[bytes, bytes] | None]) -> Files | None:
+    plain = {
+        _KINDS[suffix]: entry[1].hex() for suffix, entry in found.items() if entry and not _irregular(entry)
+    }
+    return Files(**plain) if "job" in plain else None
+
+
+def _irregular(entry: tuple[bytes, bytes]) -> str:
+    mode = entry[0]
+    return "" if mode == FILE_MODE else f"{_MODES.get(mode, 'not a plain file')}, not a plain file: remove it"
+
+
+def _stray(name: str, entry: tuple[bytes, bytes] | None) -> str:
+    if entry is None or name.startswith(".") or name == "README.md":
+        return ""
+    if irregular := _irregular(entry):
+        return irregular
+    if name.lower().endswith(JOB_SUFFIX):
+        return "not a job: rename it to <id>.md with a-z, 0-9, - and _"
+    return "not a job file: remove it"

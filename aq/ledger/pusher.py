@@ -1,0 +1,195 @@
+"""From operations to commits in the queue: build a stack, push it, find out what became of it, and
+ask again what did not land (DESIGN section 5, rules 2 to 4)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aq.core.change import Change, Refusal
+from aq.core.errors import TryLaterError
+from aq.core.event import render
+from aq.core.layout import file_edits
+from aq.core.operations import Operation
+from aq.core.results import Landed, Refused, Result, Waiting
+from aq.ledger.beatwriter import BeatWriter
+from aq.ledger.commits import PlumbingCommitter
+from aq.ledger.objects import PlumbingObjects
+from aq.ledger.remote import Pushed, PushSpec, Verdict
+
+if TYPE_CHECKING:
+    from aq.ledger.ledger import Ledger
+
+MAX_SLEEP = 4.0
+_ROUNDS = 60
+_LOOKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Commits built on `base`, one per operation, not yet known to be in the queue."""
+
+    base: str
+    built: tuple[Landed, ...]
+
+    @property
+    def tip(self) -> str:
+        """The last commit."""
+        return self.built[-1].commit
+
+
+class Pusher:
+    """Performs operations for one ledger, one group at a time."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.unsettled: Stack | None = None
+        self.pushes = 0
+        self.lost = 0
+        self._cycle = 0.05
+
+    def perform(self, operations: Sequence[Operation], beat: BeatWriter | None) -> list[Result]:
+        """Ask every operation on the newest tip and push what comes out, as often as it takes. The
+        results include those of an earlier call that were not settled. Raises FrozenError."""
+        asked = {operation.op_id: operation for operation in operations}
+        results: dict[str, Result] = {}
+        why = "too many lost races"
+        try:
+            for attempt in range(_ROUNDS):
+                asked = self._settle(results) | asked
+                self._round([op for op_id, op in asked.items() if op_id not in results], results, beat)
+                if beat and beat.confirmed:
+                    beat = None
+                if len(results) >= len(asked):
+                    break
+                self._sleep(attempt)
+        except TryLaterError as error:
+            why = error.what
+        return [*results.values(), *(Waiting(op, why) for op_id, op in asked.items() if op_id not in results)]
+
+    def _sleep(self, attempt: int) -> None:
+        # In units of this host's own measured cycle, so that it scales with distance and load.
+        time.sleep(min(MAX_SLEEP, random.uniform(0, self._cycle * 2 ** min(attempt + 1, 8))))
+
+    def _round(self, todo: list[Operation], results: dict[str, Result], beat: BeatWriter | None) -> None:
+        """One build and one push; adds to `results` what it settles."""
+        stack, refused = self._build_fresh(todo)
+        if stack is None:
+            results.update({each.operation.op_id: each for each in refused})
+            if beat:
+                spec = beat.prepare(self.ledger.tip)
+                beat.settle(self.ledger.remote.push([spec])[spec.ref])
+            return
+        pushed = self._push(stack, beat)
+        landed = pushed.verdict is Verdict.OK
+        if landed:
+            self.ledger.advance(stack.tip)
+        elif pushed.verdict is Verdict.POLICY:
+            self._one_by_one(stack, pushed, results)
+        else:
+            landed = self._landed_after_all(stack, pushed)
+        if landed:
+            # Only now is it certain that the refusals were decided on the newest tip.
+            settled: list[Result] = [*refused, *stack.built]
+            results.update({each.operation.op_id: each for each in settled})
+
+    def _build_fresh(self, todo: list[Operation]) -> tuple[Stack | None, list[Refused]]:
+        """The stack on the cached tip; when all is refused, on a tip that was just fetched: the
+        cached one may be old."""
+        if not self.ledger.tip:
+            self.ledger.fetch()
+        stack, refused = self._build(todo)
+        if refused and stack is None:
+            self.ledger.fetch()
+            stack, refused = self._build(todo)
+        return stack, refused
+
+    def _landed_after_all(self, stack: Stack, pushed: Pushed) -> bool:
+        """Look at the remote after a push that did not say `ok`. `=` is never a win here: the very
+        same commit was there before us (rule 4)."""
+        self.lost += 1
+        if pushed.verdict is Verdict.UNKNOWN:
+            # Remember it first, for the fetch may fail as well.
+            self.unsettled = stack
+        self.ledger.fetch()
+        landed = pushed.verdict is not Verdict.UP_TO_DATE and self.ledger.contains(stack.tip)
+        if landed or self.ledger.tip != stack.base:
+            self.unsettled = None
+        return landed
+
+    def _settle(self, results: dict[str, Result]) -> dict[str, Operation]:
+        """Find out what became of a push whose answer was lost; its operations. While the tip is
+        still its base, the very same commits are pushed again and nothing else is built. Landed
+        operations get their result, dead ones are to be asked again. Raises TryLaterError."""
+        stack = self.unsettled
+        if stack is None:
+            return {}
+        operations = {landed.operation.op_id: landed.operation for landed in stack.built}
+        for look in range(_LOOKS):
+            head = self.ledger.remote.head
+            verdict = self.ledger.remote.push([PushSpec(stack.tip, head)])[head].verdict
+            landed = verdict in (Verdict.OK, Verdict.UP_TO_DATE)
+            if landed:
+                self.ledger.advance(stack.tip)
+            else:
+                self.ledger.fetch()
+                landed = self.ledger.contains(stack.tip)
+            if landed or self.ledger.tip != stack.base:
+                self.unsettled = None
+                results.update(
+                    {op_id: each for op_id, each in zip(operations, stack.built, strict=True) if landed}
+                )
+                return operations
+            self._sleep(look)
+        raise TryLaterError("the outcome of the last push is not known yet", "the next try settles it")
+
+    def _build(self, operations: Sequence[Operation]) -> tuple[Stack | None, list[Refused]]:
+        built: list[Landed] = []
+        refused: list[Refused] = []
+        tip = self.ledger.tip
+        for operation in operations:
+            decided = operation.decide(self.ledger.reader.snapshot(tip))
+            if isinstance(decided, Refusal):
+                refused.append(Refused(operation, decided))
+                continue
+            tip = self._commit(tip, operation, decided)
+            built.append(Landed(operation, tip, decided))
+        return (Stack(self.ledger.tip, tuple(built)) if built else None), refused
+
+    def _commit(self, parent: str, operation: Operation, change: Change) -> str:
+        ledger = self.ledger
+        edits, message = file_edits(change), render(change.event)
+        try:
+            return ledger.committer.commit(parent, edits, message, ledger.who, operation.at)
+        except (OSError, ValueError):
+            # On surprise, git's own plumbing does the same slowly and says what is wrong.
+            slow = PlumbingCommitter(PlumbingObjects(ledger.store.git_dir), ledger.oid_size)
+            return slow.commit(parent, edits, message, ledger.who, operation.at)
+
+    def _push(self, stack: Stack, beat: BeatWriter | None) -> Pushed:
+        head = self.ledger.remote.head
+        specs = [PushSpec(stack.tip, head)]
+        if beat:
+            # It names the base: the stack may lose, and peers believe that a beat's tip was real.
+            specs.append(beat.prepare(stack.base))
+        started = time.monotonic()
+        verdicts = self.ledger.remote.push(specs)
+        self.pushes += 1
+        self._cycle = 0.7 * self._cycle + 0.3 * (time.monotonic() - started)
+        if beat:
+            beat.settle(verdicts[beat.ref])
+        return verdicts[head]
+
+    def _one_by_one(self, stack: Stack, pushed: Pushed, results: dict[str, Result]) -> None:
+        """A policy refusal is no lost race: find the operations that the remote will not take, set
+        them aside with its words, and go on with the others (rule 3)."""
+        operations = [landed.operation for landed in stack.built]
+        if len(operations) == 1:
+            aside = Waiting(operations[0], f"the remote refused it: {pushed.words}", policy=True)
+            results[operations[0].op_id] = aside
+            return
+        for operation in operations:
+            results.update({each.operation.op_id: each for each in self.perform([operation], None)})

@@ -1,0 +1,136 @@
+"""Many host processes on one hub: claims per second and wasted pushes, beside the naive loop."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench import contenders
+from tests.bench.contenders import Tally
+from tests.bench.fixtures import git, make_hub
+from tests.bench.measure import Table, Target, figure, median, ratio
+
+_HOSTS = (1, 2, 4, 8, 16)
+_CLAIM = re.compile(r"^claim (\S+) on (\S+)")
+_GIVE_UP = 120.0
+
+
+@dataclass(frozen=True)
+class Race:
+    """One configuration. `free` is 0 for the naive loop."""
+
+    hosts: int
+    free: int = 0
+    finish: bool = False
+
+    @property
+    def name(self) -> str:
+        if not self.free:
+            return "naive"
+        return f"{self.free} slot{'s' * (self.free > 1)}, with landing" if self.finish else f"{self.free} free"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one race came to."""
+
+    rate: float
+    wasted: float
+    per_push: float
+    least: int
+    most: int
+
+
+def _start(race: Race, hub: Path, root: Path, seconds: float) -> list[Tally]:
+    context = multiprocessing.get_context("spawn")
+    gate, queue = context.Barrier(race.hosts), context.Queue()
+    processes = []
+    for number in range(race.hosts):
+        name = f"host-{number:02d}"
+        common = (str(hub), str(root / name), name)
+        target: Callable[..., None] = contenders.host if race.free else contenders.naive
+        extra: tuple[Any, ...] = (race.free, race.finish) if race.free else ()
+        processes.append(context.Process(target=target, args=(*common, *extra, seconds, gate, queue.put)))
+    for process in processes:
+        process.start()
+    try:
+        return [queue.get(timeout=_GIVE_UP) for _ in processes]
+    finally:
+        for process in processes:
+            process.join(timeout=10)
+            if process.is_alive():
+                process.kill()
+
+
+def _check(hub: Path, tallies: list[Tally]) -> None:
+    """The hub's own history: no job twice, and every claim that a host counts is its own there."""
+    claims = [match.groups() for line in git(hub, "log", "--format=%s", "main").splitlines() if (match := _CLAIM.match(line))]
+    twice = [job for job, count in Counter(job for job, _ in claims).items() if count > 1]
+    assert not twice, f"claimed twice: {twice}"
+    owner = dict(claims)
+    for tally in tallies:
+        wrong = [job for _, job in tally.claims if owner.get(job) != tally.host]
+        assert not wrong, f"{tally.host} counts claims that are not its own: {wrong}"
+
+
+def run_race(race: Race, template: Path, root: Path, seconds: float) -> Outcome:
+    """One race on a fresh copy of the hub."""
+    hub = root / "hub.git"
+    shutil.copytree(template, hub)
+    tallies = _start(race, hub, root, seconds)
+    _check(hub, tallies)
+    shutil.rmtree(root)
+    times = sorted(at for tally in tallies for at, _ in tally.claims)
+    in_time = [at for at in times if at <= seconds]
+    span = seconds if len(in_time) < len(times) or not times else max(times[-1], seconds / 2)
+    count = max(1, len(in_time))
+    pushes, lost = sum(t.pushes for t in tallies), sum(t.lost for t in tallies)
+    each = [len(tally.claims) for tally in tallies]
+    return Outcome(len(in_time) / span, lost / max(1, len(times)), count / max(1, pushes - lost), min(each), max(each))
+
+
+def run(root: Path, *, quick: bool) -> list[Table]:
+    """One table of all configurations, each run in turn, several times."""
+    seconds, rounds = (3.0, 1) if quick else (4.0, 3)
+    hosts = (1, 2, 8) if quick else _HOSTS
+    template = make_hub(root / "template.git", 500 if quick else 1500)
+    races = [race for count in hosts for race in (Race(count), Race(count, 1), Race(count, 8), Race(count, 8, finish=True))]
+    outcomes: dict[Race, list[Outcome]] = {race: [] for race in races}
+    for _ in range(rounds):
+        for race in races:
+            outcomes[race].append(run_race(race, template, root / "race", seconds))
+    return [_table(outcomes, rounds, seconds)]
+
+
+def _middle(found: list[Outcome]) -> Outcome:
+    values = [median([getattr(outcome, name) for outcome in found]) for name in ("rate", "wasted", "per_push")]
+    return Outcome(*values, min(o.least for o in found), max(o.most for o in found))
+
+
+def _table(outcomes: dict[Race, list[Outcome]], rounds: int, seconds: float) -> Table:
+    found = {race: _middle(each) for race, each in outcomes.items()}
+    rows = []
+    for race, outcome in found.items():
+        base = found[Race(race.hosts)].rate
+        fair = f"{outcome.least}..{outcome.most}"
+        rows.append([f"{race.hosts} x {race.name}", figure(outcome.rate), ratio(outcome.rate, base), figure(outcome.wasted), figure(outcome.per_push), fair])
+    best = found[Race(8, 8)]
+    times = best.rate / found[Race(8)].rate
+    targets = [
+        Target("8 hosts x 8 free slots, claims/s (or 5x naive)", best.rate, 60, at_least=True),
+        Target("8 hosts x 8 free slots / naive", times, 5, "x", at_least=True),
+        Target("8 hosts x 8 free slots, wasted pushes per claim", best.wasted, 0.3),
+    ]
+    notes = [
+        f"{rounds} rounds of {seconds:g} s; claims of the whole fleet; no job was claimed twice in the history of any hub",
+        "`free`: every host has that many free slots at any time, as in a burst. `with landing`: jobs of no length on real slots, which come free when the landing is pushed",
+        "all hosts and the hub share this machine's cores",
+    ]
+    header = ["hosts x slots", "claims/s", "to naive", "wasted/claim", "claims/won push", "per host"]
+    return Table("Claims under contention", header, rows, targets, notes)
