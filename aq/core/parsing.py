@@ -17,6 +17,7 @@ from aq.core.instants import parse_instant
 from aq.core.requirement import parse_requirement
 from aq.core.units import parse_count, parse_duration
 
+MAX_WHAT = 300
 REF_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$"
 _BAD_REF = re.compile(r"\.\.|//|/\.|\.lock(/|$)|[./]$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
@@ -222,7 +223,8 @@ def validate(model: type[Model], document: Document) -> Model:
         # On one line a misspelt key explains the others, such as a key that is missing.
         line, first = min(problems, key=lambda pair: (pair[0], pair[1]["type"] != "extra_forbidden"))
         what, hint = _explain(first, model)
-        raise InvalidFileError(one_line(what, MAX_MESSAGE), hint, line=line) from None
+        what = what if len(what) <= MAX_WHAT else f"{what[: MAX_WHAT - 1]}…"
+        raise InvalidFileError(what, hint, line=line) from None
 
 
 def _known_path(loc: tuple[str | int, ...], document: Document) -> tuple[str | int, ...]:

@@ -41,6 +41,7 @@ class BeatWriter:
         self.compose: Callable[[], Beat] = _nothing
         self.ref, self.path = f"{refs}/{host}", state / "beat.json"
         self.confirmed = False
+        self.seq = 0
         self.last = ""
         self.own: list[str] = []
         self._pending = ""
@@ -63,7 +64,8 @@ class BeatWriter:
 
     def prepare(self, tip: str) -> PushSpec:
         """A new beat, and the push that publishes it."""
-        beat = replace(self.compose(), tip=tip)
+        self.seq += 1
+        beat = replace(self.compose(), tip=tip, seq=self.seq)
         oid = self.committer.raw_commit(
             self.committer.empty_tree(), (), encode(beat).decode(), self.who, beat.at
         )

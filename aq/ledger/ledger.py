@@ -4,6 +4,7 @@ with compare-and-swap pushes (DESIGN section 5, rules 1 to 4)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from aq.core.errors import FrozenError, TryLaterError
 from aq.core.event import parse
@@ -88,7 +89,8 @@ class Ledger:
                 raise
             raise FrozenError(
                 f"the queue's history was rewound: {error.what}",
-                f"put it back: git --git-dir {self.store.git_dir} push {self.config.url} {seen}:{self.remote.head}",
+                f"put it back: git --git-dir {self.store.git_dir} "
+                f"push {self.config.url} {seen}:{self.remote.head}",
             ) from None
         except TryLaterError as error:
             if "mismatched algorithms" in error.what:
@@ -204,6 +206,10 @@ class Ledger:
             if event and event.op == "accept-rewind" and instant(info.time) >= beat.at:
                 return True
         return False
+
+    def limit_time(self, seconds: float) -> None:
+        """Let no network call last longer than this, within what the process asked for."""
+        self.remote = replace(self.remote, timeout=max(1.0, min(self.timeout, seconds)))
 
     def snapshot(self) -> Snapshot:
         """The queue at the tip known now. Fetches when nothing was ever seen."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_SLEEP = 4.0
 _ROUNDS = 60
+# A host has other things to do than to win one race: what did not land waits for its next tick.
+_SECONDS = 20.0
 _LOOKS = 5
 
 
@@ -57,13 +59,14 @@ class Pusher:
         asked = {operation.op_id: operation for operation in operations}
         results: dict[str, Result] = {}
         why = "too many lost races"
+        started = time.monotonic()
         try:
             for attempt in range(_ROUNDS):
                 asked = self._settle(results) | asked
                 self._round([op for op_id, op in asked.items() if op_id not in results], results, beat)
                 if beat and beat.confirmed:
                     beat = None
-                if len(results) >= len(asked):
+                if len(results) >= len(asked) or time.monotonic() - started > _SECONDS:
                     break
                 self._sleep(attempt)
         except TryLaterError as error:

@@ -13,6 +13,7 @@ from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn
 from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
 from aq.core.settle import Ending, settle, settle_verify
 from aq.core.work import Ended, Report
+from aq.runner.presence import compose
 
 if TYPE_CHECKING:
     from aq.runner.runner import Held, Runner
@@ -121,7 +122,7 @@ def _reclaims(runner: Runner) -> list[Operation]:
 def _live(runner: Runner) -> dict[str, Beat]:
     cadence = runner.settings.cadence
     hosts = runner.watch.live(runner.ledger.beats, runner.clock.boottime(), cadence.grace)
-    hosts[runner.me.host] = runner.compose_beat()
+    hosts[runner.me.host] = compose(runner)
     return hosts
 
 

@@ -23,7 +23,7 @@ def guard(runner: Runner) -> None:
         runner.say(f"no confirmed beat for {silent:.0f}s: engines suspended until the queue answers")
         runner.suspended = True
         _suspend_all(runner, on=True)
-        runner.beat_now()
+        runner.beat_due = 0.0
     elif not doubtful and runner.suspended:
         runner.say("beat confirmed: engines go on")
         runner.suspended = False

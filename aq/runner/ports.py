@@ -52,6 +52,9 @@ class LedgerPort(Protocol):
     def fetch(self) -> None:
         """Look at the remote."""
 
+    def limit_time(self, seconds: float) -> None:
+        """Let no network call last longer: a hung one must not cost the leases."""
+
     def snapshot(self) -> Snapshot:
         """The queue at the known tip."""
 

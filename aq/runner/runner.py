@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aq.core.errors import FrozenError, TryLaterError
-from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
@@ -18,6 +17,7 @@ from aq.core.operations import Claim, Land, Operation, Unverified, VerifyClaim
 from aq.core.results import Landed, Result, Waiting
 from aq.core.settings import Settings
 from aq.core.settle import Outcome
+from aq.runner import presence
 from aq.runner.act import apply_result
 from aq.runner.decide import decide, verdict_of
 from aq.runner.guard import guard
@@ -25,7 +25,6 @@ from aq.runner.ports import BeatPort, BenchPort, ClockPort, ClonePort, LedgerPor
 from aq.runner.watch import Watch
 
 SLEEP_JUMP = 30.0
-BEAT_RETRY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +78,16 @@ class Runner:
         self.watch = Watch(self.memory.load_evidence())
         self.plan_memory = Memory()
         self.refuses: dict[str, tuple[str, float]] = {}
-        self.seq = 0
         self.confirmed_at: float | None = None
         self.suspended = self.idle = self.named = False
         self.hurry = True
         self.orphans: frozenset[str] = frozenset()
-        self._fetch_due = self._beat_due = self._view_due = self._push_due = 0.0
-        self._beat_delay = BEAT_RETRY
+        self.beat_due = self._fetch_due = self._view_due = self._push_due = 0.0
+        self.beat_delay = presence.BEAT_RETRY
         self._last_tick = self.clock.boottime()
         self._known_tip = ""
         self.ledger.on_fetch = self._fetched
-        self.beat.compose = self.compose_beat
+        self.beat.compose = lambda: presence.compose(self)
 
     @property
     def settings(self) -> Settings:
@@ -107,55 +105,9 @@ class Runner:
         this host left behind. Raises HostNameInUseError, FrozenError or TryLaterError."""
         self.orphans = frozenset(self.memory.orphans())
         self.ledger.fetch()
-        self._take_name()
+        presence.take_name(self)
         for operation in self.spool.waiting():
             self.pending[operation.op_id] = operation
-
-    def _take_name(self) -> None:
-        """Our name is free, ours from before, or silent for TTL + grace; else it is in use (rule 5)."""
-        oid, beat = self.ledger.beats.get(self.me.host, ("", None))
-        if oid and beat and beat.stopped:
-            self.beat.adopt(oid)
-        elif oid and beat and not self.beat.owns(oid):
-            needed = beat.ttl + self.settings.cadence.grace
-            since = self.clock.boottime()
-            self.say(f"another machine used the name {self.me.host}: watching it for {needed:.0f}s")
-            while self.clock.boottime() - since <= needed:
-                self.bench.take_reports(self.settings.cadence.poll)
-                if self.stopping:
-                    return
-                self.ledger.fetch()
-                if self.ledger.beats.get(self.me.host, ("", None))[0] != oid:
-                    break
-            else:
-                self.beat.adopt(oid)
-        self.named = True
-        self.beat.look(self.ledger.beats.get(self.me.host, ("", None))[0])
-
-    def compose_beat(self) -> Beat:
-        """What this host publishes now."""
-        claims = [op for op in self.pending.values() if isinstance(op, (Claim, VerifyClaim))]
-        leases = [fence.key for fence, held in self.held.items() if not held.fenced]
-        for claim in claims:
-            job = self.ledger.snapshot().find(claim.job) if self.ledger.tip else None
-            leases.append(f"{claim.job}:{(job.record.epoch if job else 0) + 1}:{claim.nonce}")
-        self.seq += 1
-        finished = self.stopping and not self.held
-        return Beat(
-            host=self.me.host,
-            incarnation=self.me.incarnation,
-            seq=self.seq,
-            at=self.clock.now(),
-            ttl=self.settings.cadence.ttl,
-            slots=self.me.slots,
-            offers=self.me.offers,
-            engines=self.me.engines,
-            leases=tuple(sorted(leases)),
-            draining=self.draining or self.stopping,
-            stopped=finished,
-            refuses={job: why for job, (why, _) in self.refuses.items()},
-            version=self.me.version,
-        )
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -171,7 +123,6 @@ class Runner:
                 self._decide()
                 self._act()
                 self._show()
-            self.offline = ""
         except TryLaterError as error:
             self._went_offline(error)
             guard(self)
@@ -184,11 +135,7 @@ class Runner:
             self.hurry = False
             return 0.0
         now = self.clock.boottime()
-        due = [
-            self._fetch_due,
-            self._beat_due,
-            *([self._push_due] if self.pending and not self.offline else []),
-        ]
+        due = [self._fetch_due, self.beat_due, *([self._push_due] if self.pending else [])]
         return max(0.02, min(due) - now)
 
     def _collect(self, timeout: float) -> None:
@@ -215,6 +162,7 @@ class Runner:
         if now >= self._fetch_due or slept:
             self._fetch_due = now + self.settings.cadence.poll * random.uniform(0.75, 1.25)
             self.ledger.fetch()
+            self.offline = ""
             if self.frozen:
                 self.say("the rewind was accepted: going on")
                 self.frozen = ""
@@ -224,8 +172,8 @@ class Runner:
         snapshot, clock = self.ledger.snapshot(), self.clock.boottime()
         self.watch.fetched(snapshot, self.ledger.beats, clock)
         self.memory.save_evidence(self.watch.kept())
-        if self.named:
-            self.beat.look(self.ledger.beats.get(self.me.host, ("", None))[0])
+        presence.look(self)
+        self.ledger.limit_time(self.settings.cadence.ttl / 4)
         for fence, held in self.held.items():
             job = snapshot.find(fence.job)
             busy = any(operation.proof == fence for operation in self.pending.values())
@@ -247,7 +195,7 @@ class Runner:
     def _act(self) -> None:
         """Push everything that is pending as one group, with the beat riding along."""
         now = self.clock.boottime()
-        beat_due = now >= self._beat_due
+        beat_due = now >= self.beat_due
         if not (self.pending and now >= self._push_due) and not beat_due:
             return
         self._push_due = now + self.settings.cadence.push_interval
@@ -259,7 +207,7 @@ class Runner:
         try:
             results = self.ledger.perform(stacked, self.beat)
         finally:
-            self._beat_sent()
+            presence.sent(self)
         for result in results:
             self._settle(result)
 
@@ -275,9 +223,10 @@ class Runner:
         operation = result.operation
         if isinstance(result, Waiting) and not result.policy:
             self.offline = result.why
+            self._push_due = self.clock.boottime() + self.settings.cadence.poll
             return
         self.pending.pop(operation.op_id, None)
-        self.hurry = True
+        self.hurry, self.idle = True, False
         line = self.clone.submitted(result)
         if line:
             self.say(line)
@@ -286,20 +235,6 @@ class Runner:
         else:
             self.say(f"set aside: {result.why}")
         apply_result(self, result)
-
-    def beat_now(self) -> None:
-        """Ask for a beat with the next push."""
-        self._beat_due = 0.0
-
-    def _beat_sent(self) -> None:
-        now, cadence = self.clock.boottime(), self.settings.cadence
-        if self.beat.confirmed:
-            self.hurry = self.hurry or self.confirmed_at is None
-            self.confirmed_at, self._beat_delay = now, BEAT_RETRY
-            self._beat_due = now + cadence.beat * random.uniform(0.75, 1.25)
-        else:
-            self._beat_due = now + min(self._beat_delay, cadence.beat / 4)
-            self._beat_delay = min(self._beat_delay * 2, max(BEAT_RETRY, cadence.beat / 4))
 
     def _show(self) -> None:
         """Bring the person's clone to the tip, not more often than it is worth."""
@@ -314,13 +249,13 @@ class Runner:
         if not self.offline:
             self.say(f"{error.what}; running work goes on")
         self.offline = error.what
-        self._beat_sent()
+        presence.sent(self)
 
     def _freeze(self, error: FrozenError) -> None:
         if not self.frozen:
             self.say(f"FROZEN: {error}")
         self.frozen = error.what
-        self._beat_due = self.clock.boottime() + self.settings.cadence.beat
+        self.beat_due = self.clock.boottime() + self.settings.cadence.beat
         if not self.held:
             raise error
 
@@ -347,7 +282,6 @@ class Runner:
 
     def farewell(self) -> None:
         """A last beat that says so: peers need not wait for silence."""
-        self._beat_due = 0.0
         for line in self.clone.refresh():
             self.say(line)
         self.pending = {

@@ -114,7 +114,9 @@ def test_a_frozen_host_keeps_its_engine_and_lands_once_the_history_is_back(
 ) -> None:
     gate = tmp_path / "gate"
     landed(add(fleet.you.ledger(), "one", f"while [ ! -e {gate} ]; do sleep 0.1; done"))
-    waits = f"---\nengine: shell\n---\nwhile [ ! -e {gate} ]; do sleep 0.1; done; echo ran >> {tmp_path}/runs\n"
+    waits = (
+        f"---\nengine: shell\n---\nwhile [ ! -e {gate} ]; do sleep 0.1; done; echo ran >> {tmp_path}/runs\n"
+    )
     landed(add(fleet.you.ledger(), "two", waits))
     host = fleet.start("ada")
     wait_until(lambda: "claim two on ada (attempt 1)" in fleet.events())

@@ -64,7 +64,7 @@ def test_a_bound_lets_a_job_come_back_that_often_and_no_more(fleet: Fleet, count
     job = tale.job("x")
     assert job.stage is Stage.DEAD_LETTER
     assert len(job.record.runs) == bound + 1, "the full diagnostics are kept"
-    assert f"the limit is {bound}" in (job.record.last_run.reason if counter == "preempted" and job.record.last_run else tale.event().get("Aq-Reason") + f"the limit is {bound}")
+    assert tale.event().target is Stage.DEAD_LETTER
 
 
 def test_a_job_that_kills_its_host_reaches_dead_letter_even_without_retries(fleet: Fleet) -> None:
@@ -143,11 +143,9 @@ def test_a_landed_branch_keeps_its_attempt_when_its_verifier_is_lost(fleet: Flee
 def test_the_last_twenty_runs_are_kept_in_full_and_older_ones_as_a_line(fleet: Fleet) -> None:
     tale = story(fleet)
     tale.inbox("x", "---\nengine: shell\nretry: {infra: 30}\n---\ntrue\n")
-    operations: list[Operation] = []
     for _ in range(22):
         tale.building("x")
         tale.do(tale.release_of("x"))
-    assert not operations
     record = tale.job("x").record
     assert [run.epoch for run in record.runs] == list(range(3, 23))
     assert record.older == ("epoch 1 ada released", "epoch 2 ada released")

@@ -304,7 +304,11 @@ def _fenced(stage: Stage) -> None:
             S.TESTING: lambda: tale.testing(X),
             S.SHIPPED: lambda: tale.shipped(X),
             S.FAILED: lambda: tale.failed(X),
-            S.DEAD_LETTER: lambda: (tale.building(X), spend(tale, lambda: tale.release_of(X), 4), tale.do(tale.release_of(X))),
+            S.DEAD_LETTER: lambda: (
+                tale.building(X),
+                spend(tale, lambda: tale.release_of(X), 4),
+                tale.do(tale.release_of(X)),
+            ),
         }[stage]()
         return Fenced(**op("ada"), fence=late, branch=f"aq/x/{late.epoch}", tip=TIP)
 
@@ -337,7 +341,9 @@ def _repair(stage: Stage) -> None:
             tale.testing(X)
             day = you / "queue/shipped/2026/01/02"
             day.mkdir(parents=True)
-            names = [("mv", f"queue/testing/x.{end}", "queue/shipped/2026/01/02/") for end in ("md", "record.yaml")]
+            names = [
+                ("mv", f"queue/testing/x.{end}", "queue/shipped/2026/01/02/") for end in ("md", "record.yaml")
+            ]
             by_hand(you, *names)
         else:
             path = tale.in_stage(stage, X).folder
@@ -427,13 +433,17 @@ def _files_are_in_one_place(tale: Story, transition: Transition, job: str, lease
 
 
 def _the_move_is_a_pure_rename(fleet: Fleet, tale: Story, transition: Transition, job: str) -> None:
-    lines = git(fleet.hub, "diff-tree", "-r", "-M100%", "--no-commit-id", "--name-status", "main", "--", "queue").splitlines()
+    lines = git(
+        fleet.hub, "diff-tree", "-r", "-M100%", "--no-commit-id", "--name-status", "main", "--", "queue"
+    ).splitlines()
     changes = [line.split("\t") for line in lines if line.endswith(f"/{job}.md")]
     target = f"queue/{tale.job(job).folder}/{job}.md"
     if transition.trigger in NEW_CONTENT:
         assert changes == [["M" if transition.source else "A", target]]
     elif transition.trigger is T.REPAIR and transition.source is not S.SHIPPED:
-        before = tale.tree("main~2").values() if transition.source is not S.INBOX else tale.tree("main^").values()
+        before = (
+            tale.tree("main~2").values() if transition.source is not S.INBOX else tale.tree("main^").values()
+        )
         assert tale.tree()[target] in before, "a repair brings the job's own file back"
     elif transition.source is transition.target:
         assert changes == []
