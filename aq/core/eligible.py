@@ -149,3 +149,19 @@ def host_blockers(manifest: Manifest, offers: frozenset[str], engines: Mapping[s
     if manifest.repo and f"repo:{manifest.repo}" not in offers:
         reasons.append(f"lacks repo:{manifest.repo}")
     return reasons
+
+
+def work_below(job: Job, snapshot: Snapshot) -> tuple[str, ...]:
+    """The commits of the work that a job builds on: the branches of its dependencies in the same
+    repository that are not merged there by delivery (rule 9)."""
+    place = (job.manifest.repo, job.manifest.cwd)
+    found = (snapshot.find(dep) for dep in (*job.manifest.deps.shipped, *job.manifest.deps.testing))
+    return tuple(
+        dep.record.tip
+        for dep in found
+        if dep
+        and dep.record.tip
+        and (dep.manifest.repo, dep.manifest.cwd) == place
+        and any(place)
+        and dep.record.delivery != "delivered"
+    )

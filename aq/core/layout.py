@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aq.core.change import Change
@@ -46,12 +47,21 @@ def _files(job: Job) -> dict[str, FileEdit]:
     return files
 
 
+def _left(before: Job | None) -> Iterable[str]:
+    """The paths that a job leaves. What was changed by hand may have files that do not show in the job."""
+    if before and before.problem:
+        return [
+            f"{QUEUE}/{before.folder}/{before.id}{suffix}"
+            for suffix in (JOB_SUFFIX, RECORD_SUFFIX, LEASE_SUFFIX)
+        ]
+    return _files(before) if before else ()
+
+
 def file_edits(change: Change) -> list[FileEdit]:
     """The file edits of a change."""
     edits: dict[str, FileEdit] = {}
     for edit in change.jobs:
-        before = _files(edit.before) if edit.before else {}
-        edits.update({path: FileEdit(path) for path in before})
+        edits.update({path: FileEdit(path) for path in _left(edit.before)})
         edits.update(_files(edit.after))
     edits.update({path: FileEdit(path) for path in change.removed})
     if change.pause:

@@ -42,7 +42,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything in `queue/aq.yaml`."""
+    """Everything in `queue/aq.yaml`. `beats` is refs or branches, or nothing: each clone finds out."""
 
     cadence: Cadence = CADENCES["lan"]
     defaults: Manifest = field(default_factory=Manifest)
@@ -51,7 +51,7 @@ class Settings:
     wip_building: int | None = None
     budgets: Budgets = field(default_factory=Budgets)
     approvers: int = 0
-    beats: str = "refs"
+    beats: str = ""
 
 
 @dataclass(frozen=True, slots=True)

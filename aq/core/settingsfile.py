@@ -80,8 +80,8 @@ class SettingsFile(Strict):
     trust: TrustForm = Field(
         default=TrustForm(), description="approvers: how many people must approve before ship"
     )
-    beats: Literal["refs", "branches"] = Field(
-        default="refs",
+    beats: Literal["refs", "branches"] | None = Field(
+        default=None,
         description="where hosts write their beats: refs/aq/hosts, or branches where a forge refuses that",
     )
 
@@ -122,5 +122,5 @@ def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
             {name: limit.usd for name, limit in limits.products.items()},
         ),
         approvers=form.trust.approvers,
-        beats=form.beats,
+        beats=form.beats or "",
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from aq.core.instants import Instant
 from aq.core.lease import Fence
-from aq.core.operations import Fail, Land, Operation, Release, Unverified, Verified
+from aq.core.operations import Fail, Hold, Land, Operation, Release, Unverified, Verified
 from aq.core.record import CheckResult
 
 
@@ -18,6 +19,7 @@ class Ending(StrEnum):
     FAILED = "failed"
     INFRA = "infra"
     STOPPED = "stopped"
+    HELD = "held"
     FENCED = "fenced"
 
 
@@ -36,15 +38,23 @@ class Outcome:
     tokens: int | None = None
 
 
-def settle(fence: Fence, outcome: Outcome, at: Instant, op_id: str) -> Operation:
-    """The operation for a finished engine."""
-    common = {"at": at, "by": fence.host, "op_id": op_id, "fence": fence}
-    kept = {"branch": outcome.branch, "tip": outcome.tip, "usd": outcome.usd}
+def settle(fence: Fence, outcome: Outcome, at: Instant, op_ids: tuple[str, str]) -> tuple[Operation, ...]:
+    """The operations for a finished engine. Work that does not merge is given back and held."""
+    common: dict[str, Any] = {"at": at, "by": fence.host, "op_id": op_ids[0], "fence": fence}
+    kept: dict[str, Any] = {"branch": outcome.branch, "tip": outcome.tip, "usd": outcome.usd}
     if outcome.ending is Ending.DONE:
-        return Land(**common, **kept, pushed=outcome.pushed, tokens=outcome.tokens)  # type: ignore[arg-type]
+        return (Land(**common, **kept, pushed=outcome.pushed, tokens=outcome.tokens),)
     if outcome.ending is Ending.FAILED:
-        return Fail(**common, **kept, failure=outcome.failure, reason=outcome.reason, tokens=outcome.tokens)  # type: ignore[arg-type]
-    return Release(**common, **kept, reason=outcome.reason or str(outcome.ending))  # type: ignore[arg-type]
+        failed: dict[str, Any] = {
+            "failure": outcome.failure,
+            "reason": outcome.reason,
+            "tokens": outcome.tokens,
+        }
+        return (Fail(**common, **kept, **failed),)
+    release = Release(**common, **kept, reason=outcome.reason or str(outcome.ending))
+    if outcome.ending is Ending.HELD:
+        return (release, Hold(at=at, by=fence.host, op_id=op_ids[1], job=fence.job, reason=outcome.reason))
+    return (release,)
 
 
 def settle_verify(fence: Fence, checks: tuple[CheckResult, ...], at: Instant, op_id: str) -> Operation:

@@ -24,6 +24,9 @@ class Archive(Protocol):
     def get(self, job: str) -> Job | None:
         """The shipped job with its record."""
 
+    def undelivered(self) -> list[Job]:
+        """Shipped jobs whose work is still to be merged into its target."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -47,10 +50,14 @@ class NoArchive:
         del job
         return None
 
+    def undelivered(self) -> list[Job]:
+        """Nothing was shipped."""
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`stages` has every job that is not shipped, by stage and id."""
+    """`stages` has every job that is not in the archive, by stage and id."""
 
     tip: str
     stages: Mapping[Stage, Mapping[str, Job]]
@@ -63,20 +70,23 @@ class Snapshot:
     profiles: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, job: str) -> Job | None:
-        """The job wherever it is, shipped included."""
-        for stage in OPEN_STAGES:
-            found = self.stages.get(stage, {}).get(job)
-            if found:
-                return found
-        return self.archive.get(job)
+        """The job wherever it is, shipped included. Of several copies: the one in play, or else the one
+        with a history."""
+        copies = [found for jobs in self.stages.values() if (found := jobs.get(job))]
+        in_play = next((copy for copy in copies if not copy.problem), None)
+        return (
+            in_play
+            or self.archive.get(job)
+            or max(copies, key=lambda copy: bool(copy.record.blob), default=None)
+        )
 
     def known(self, job: str) -> bool:
         """Whether the id is taken."""
         return job in self.archive or any(job in jobs for jobs in self.stages.values())
 
     def jobs(self, *stages: Stage) -> Iterator[Job]:
-        """The jobs of some stages, or of all but shipped."""
-        for stage in stages or OPEN_STAGES:
+        """The jobs of some stages, or of all but the archive."""
+        for stage in stages or Stage:
             yield from self.stages.get(stage, {}).values()
 
     def leased(self) -> Iterator[Job]:

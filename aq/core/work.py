@@ -12,7 +12,8 @@ from aq.core.settle import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One run to do. `verify_branch` and `verify_tip` are set when only its verify is to be run."""
+    """One run to do. `verify_branch` and `verify_tip` are set when only its verify is to be run, or the
+    branch is to be delivered; `under` are the commits of work that it builds on."""
 
     fence: Fence
     attempt: int
@@ -23,6 +24,7 @@ class Order:
     title: str
     verify_branch: str = ""
     verify_tip: str = ""
+    under: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +44,13 @@ class Checked:
     error: str = ""
 
 
-Report = Ended | Checked
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A shipped branch was merged as `oid`, or could not be, for a person to look at."""
+
+    job: str
+    oid: str = ""
+    conflict: str = ""
+
+
+Report = Ended | Checked | Brought

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import queue
 import shutil
+import threading
 from pathlib import Path
 
+from aq.core.errors import AqError
+from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
-from aq.core.work import Order, Report
+from aq.core.work import Brought, Order, Report
 from aq.host.config import HostConfig
 from aq.host.run import Kit, Run
-from aq.host.workspace import Workspaces
+from aq.host.workspace import Wanted, Workspaces
 
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 _MIN_SECRET = 8
@@ -76,6 +79,20 @@ class Bench:
                 found.append(self.reports.get_nowait())
         except queue.Empty:
             return [report for report in found if report]
+
+    def deliver(self, job: Job) -> None:
+        """Merge a shipped job's branch into its target; a report follows."""
+        threading.Thread(target=self._deliver, args=(job,), name=f"deliver {job.id}", daemon=True).start()
+
+    def _deliver(self, job: Job) -> None:
+        manifest, record = job.manifest, job.record
+        wanted = Wanted(source=self.config.repos.get(manifest.repo, ""), cwd=manifest.cwd, base=manifest.base)
+        message = f"Merge {job.title}\n\nAq-Job: {job.id}\nAq-Epoch: {record.epoch}\n"
+        try:
+            report = Brought(job.id, self.kit.workspaces.deliver(wanted, record.tip, message))
+        except AqError as error:
+            report = Brought(job.id, conflict=error.what)
+        self.reports.put(report)
 
     def wake(self) -> None:
         """Make a waiting `take_reports` return."""

@@ -24,7 +24,7 @@ HEAD_BYTES = 8 * 1024 * 1024
 TAIL_BYTES = 2 * 1024 * 1024
 _MAX_LINE = 64 * 1024
 # When its parent dies this shell reads end of file, and takes the engine's group with it.
-_LIFELINE = 'read -r word; [ "$word" = done ] || kill -KILL -- "-$1"'
+_LIFELINE = 'read -r word; [ "$word" = done ] || kill -s KILL -- "-$1"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from aq.host.config import HostConfig
 from aq.host.engines import ENGINES
 from aq.host.engines.base import Brief
 from aq.host.process import Child, Exit
+from aq.host.repos import ConflictError, WorkspaceError
 from aq.host.rundir import RunDir, RunNote
-from aq.host.workspace import Captured, Workspace, WorkspaceError, Workspaces
+from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
 
 # What a child may see of our environment. No credentials: an engine's own come by name, from `env:`.
 _ENV = (
@@ -61,6 +62,17 @@ class Kit:
     logs: Path
     secrets: tuple[str, ...]
     reports: queue.SimpleQueue[Report | None]
+
+    def wanted(self, order: Order) -> Wanted:
+        """The workspace that an order needs on this host."""
+        manifest = order.manifest
+        return Wanted(
+            source=self.config.repos.get(manifest.repo, ""),
+            cwd=manifest.cwd,
+            base=manifest.base,
+            in_place=manifest.workspace == "in-place",
+            under=order.under,
+        )
 
     def log_path(self, fence: Fence) -> Path:
         """Where a run's log goes."""
@@ -128,6 +140,8 @@ class Run:
         manifest = self.order.manifest
         try:
             self.workspace = self._prepare()
+        except ConflictError as error:
+            return Outcome(Ending.HELD, reason=f"its base: {error.what}")
         except (WorkspaceError, OSError) as error:
             return Outcome(Ending.INFRA, reason=f"workspace: {error}")
         if self.stop_reason:
@@ -154,17 +168,7 @@ class Run:
         )
 
     def _prepare(self) -> Workspace:
-        manifest = self.order.manifest
-        source = self.kit.config.repos.get(manifest.repo, "")
-        in_place = manifest.workspace == "in-place"
-        return self.kit.workspaces.prepare(
-            self.dir.path,
-            source=source,
-            cwd=manifest.cwd,
-            base=manifest.base,
-            in_place=in_place,
-            branch=self.branch,
-        )
+        return self.kit.workspaces.prepare(self.dir.path, self.kit.wanted(self.order), self.branch)
 
     @property
     def branch(self) -> str:
@@ -239,16 +243,16 @@ class Run:
         if work.tip and not work.pushed and outcome.ending is Ending.DONE:
             return Outcome(
                 Ending.INFRA,
-                reason=f"the branch {work.branch} cannot be pushed to {self.workspace.source}",
+                reason=f"the branch {work.branch} cannot be pushed",
                 usd=outcome.usd,
             )
         return _with(outcome, work)
 
     def _prepare_verify(self) -> None:
         order = self.order
-        source = self.kit.config.repos.get(order.manifest.repo, "") or order.manifest.cwd
+        wanted = self.kit.wanted(order)
         self.workspace = self.kit.workspaces.at_branch(
-            self.dir.path, source=source, branch=order.verify_branch, tip=order.verify_tip
+            self.dir.path, wanted, order.verify_branch, order.verify_tip
         )
 
     def _verify(self) -> None:

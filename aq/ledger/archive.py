@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 
 # After this many look-ups in one day folder an index of its names is worth making.
 _INDEX_AFTER = 20
+# A branch that nobody could merge for a week needs a person, and `aq show` says so.
+_DELIVERY_DAYS = 7
 
 
 class _Day:
     """One day folder: its raw tree, and an index of names once it is asked often."""
 
-    __slots__ = ("asked", "ids", "oid", "path", "raw", "size")
+    __slots__ = ("_wanting", "asked", "ids", "oid", "path", "raw", "size")
 
     def __init__(self, path: str, oid: str, raw: bytes, oid_size: int) -> None:
         self.path, self.oid, self.raw, self.size = path, oid, raw, oid_size
         self.asked = 0
         self.ids: frozenset[str] | None = None
+        self._wanting: tuple[str, ...] | None = None
 
     def has(self, job: str) -> bool:
         if self.ids is None:
@@ -34,6 +37,20 @@ class _Day:
                 return all(f" {job}{suffix}\0".encode() in self.raw for suffix in (JOB_SUFFIX, RECORD_SUFFIX))
             self.ids = self.all_ids()
         return job in self.ids
+
+    def wanting(self, reader: Reader) -> tuple[str, ...]:
+        """The jobs whose record says that delivery is wanted. A day folder never changes under its
+        own id, so this is found once."""
+        if self._wanting is None:
+            names = {name: oid.hex() for _, name, oid in names_of(self.raw, self.size)}
+            oids = {name: oid for name, oid in names.items() if name.endswith(RECORD_SUFFIX.encode())}
+            fresh = [oid for oid in oids.values() if oid not in reader.settled_records]
+            contents = dict(zip(fresh, reader.objects.read_many(fresh), strict=True))
+            wanting = {oid for oid, content in contents.items() if b"\ndelivery: wanted\n" in content}
+            reader.settled_records.update(set(fresh) - wanting)
+            stems = (name[: -len(RECORD_SUFFIX)].decode() for name, oid in oids.items() if oid in wanting)
+            self._wanting = tuple(stems)
+        return self._wanting
 
     def all_ids(self) -> frozenset[str]:
         names = {name for mode, name, _ in names_of(self.raw, self.size) if mode == FILE_MODE}
@@ -87,6 +104,17 @@ class TreeArchive:
             if len(ids) >= count:
                 break
         return ids
+
+    def undelivered(self) -> list[Job]:
+        """Jobs of the last days whose work is still to be merged into its target. Each record is
+        looked at once."""
+        found: list[Job] = []
+        for day in self.days[:_DELIVERY_DAYS]:
+            for job in day.wanting(self._reader):
+                shipped = self.get(job)
+                if shipped and shipped.record.delivery == "wanted":
+                    found.append(shipped)
+        return found
 
     def get(self, job: str) -> Job | None:
         """The shipped job with its record, parsed now."""

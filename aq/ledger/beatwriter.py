@@ -62,8 +62,9 @@ class BeatWriter:
         self.last = oid
         self._save()
 
-    def prepare(self, tip: str) -> PushSpec:
-        """A new beat, and the push that publishes it."""
+    def prepare(self, tip: str, refs: str) -> PushSpec:
+        """A new beat, and the push that publishes it below `refs`, where the fleet keeps its beats."""
+        self.ref = f"{refs}/{self.host}"
         self.seq += 1
         beat = replace(self.compose(), tip=tip, seq=self.seq)
         oid = self.committer.raw_commit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aq.ledger.gitproc import check
 from aq.ledger.objects import Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, Entry, Tree
 
+_KEPT_TREES = 32
 Nested = dict[str, "Nested | FileEdit"]
 
 
@@ -64,11 +66,12 @@ class Committer:
     def __init__(self, objects: Objects, oid_size: int = 20) -> None:
         self.objects = objects
         self.oid_size = oid_size
+        self._trees: OrderedDict[str, Tree] = OrderedDict()
 
     def commit(self, parent: str, edits: list[FileEdit], message: str, who: Identity, at: Instant) -> str:
         """A commit on `parent` with these edits. Zero processes."""
         root = parse_commit(self.objects.read(parent)).tree
-        tree = self._spliced(root, _nested(edits)) or self._write_tree(Tree([]))
+        tree = self._spliced(root, _nested(edits)) or self._write_tree(Tree())
         return self.raw_commit(tree, (parent,), message, who, at)
 
     def raw_commit(
@@ -87,13 +90,25 @@ class Committer:
         return bytes.fromhex(self.objects.write("blob", b""))
 
     def _write_tree(self, tree: Tree) -> str:
-        raw = tree.raw
-        oid = self.objects.write("tree", raw)
-        self.objects.remember_tree(oid, raw)
+        oid = self.objects.write("tree", tree.raw)
+        self._remember(oid, tree)
         return oid
 
+    def _remember(self, oid: str, tree: Tree) -> None:
+        # The next commit of a stack starts from the trees of this one.
+        self._trees[oid] = tree
+        if len(self._trees) > _KEPT_TREES:
+            self._trees.popitem(last=False)
+
+    def _tree(self, oid: str) -> Tree:
+        tree = self._trees.get(oid)
+        if tree is None:
+            tree = Tree.parse(self.objects.tree(oid), self.oid_size)
+            self._remember(oid, tree)
+        return tree
+
     def _spliced(self, oid: str, nested: Nested) -> str:
-        tree = Tree.parse(self.objects.tree(oid), self.oid_size) if oid else Tree([])
+        tree = self._tree(oid) if oid else Tree()
         removed: list[bytes] = []
         added: list[Entry] = []
         for name, edit in nested.items():
@@ -103,7 +118,7 @@ class Committer:
             else:
                 removed.append(name.encode())
         changed = tree.changed(removed, added)
-        return self._write_tree(changed) if changed.entries else ""
+        return self._write_tree(changed) if changed.lines else ""
 
     def _entry(self, tree: Tree, name: bytes, edit: Nested | FileEdit) -> Entry | None:
         if isinstance(edit, dict):

@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from aq.core.errors import AqError, TryLaterError
 from aq.ledger.paths import QueuePaths
@@ -108,13 +110,28 @@ def run(
     env: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run git to its end, or kill it and its helpers after `timeout` seconds."""
+    # Not a pipe: a helper that lives on in a session of its own (a kept ssh connection) holds it open.
+    with tempfile.TemporaryFile() as err:
+        code, out = _run(args, err, cwd, data, timeout, env or {})
+        err.seek(0)
+        return Finished(code, out, err.read().decode("utf-8", "replace"))
+
+
+def _run(
+    args: list[str],
+    err: IO[bytes],
+    cwd: Path | None,
+    data: bytes | None,
+    timeout: float,
+    env: Mapping[str, str],
+) -> tuple[int, bytes]:
     process = subprocess.Popen(
         [git_binary(), *args],
         cwd=cwd,
-        env=scrubbed(os.environ, **(env or {})),
+        env=scrubbed(os.environ, **env),
         stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=err,
         start_new_session=True,
     )
     fired = threading.Event()
@@ -127,14 +144,14 @@ def run(
     timer.daemon = True
     timer.start()
     try:
-        out, err = process.communicate(data)
+        out, _ = process.communicate(data)
     except BaseException:
         _kill_group(process)
         process.wait()
         raise
     finally:
         timer.cancel()
-    return Finished(KILLED if fired.is_set() else process.returncode, out, err.decode("utf-8", "replace"))
+    return (KILLED if fired.is_set() else process.returncode), out
 
 
 def check(

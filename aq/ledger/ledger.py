@@ -18,10 +18,10 @@ from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects, PlumbingObjects
-from aq.ledger.pusher import Pusher
+from aq.ledger.pusher import SECONDS, Pusher
 from aq.ledger.reader import Reader
 from aq.ledger.remote import BranchGoneError, Remote
-from aq.ledger.store import QueueConfig, Store
+from aq.ledger.store import QueueConfig, Store, save_config
 
 
 class Ledger:
@@ -69,17 +69,31 @@ class Ledger:
 
     def fetch(self) -> None:
         """Look at the remote. Raises TryLaterError, or FrozenError when history was rewound."""
-        seen = self.store.seen_tip() or self.tip
         try:
-            tip, beats = self._fetch(seen)
-            self._accept(tip, beats, seen)
+            beats = self._look()
         except MissingObjectError:
             # The store is a cache: whatever is wrong with it, a new one is right.
             self._reopen()
-            tip, beats = self._fetch(seen)
-            self._accept(tip, beats, seen)
+            beats = self._look()
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
         self.on_fetch()
+
+    def _look(self) -> dict[str, str]:
+        seen = self.store.seen_tip() or self.tip
+        tip, beats = self._fetch(seen)
+        self._accept(tip, beats, seen)
+        return self._look() if self._beats_moved() else beats
+
+    def _beats_moved(self) -> bool:
+        """Whether the queue says that beats are elsewhere than this clone thought: one place for the
+        whole fleet, or its hosts would not see each other."""
+        queue = self.reader.snapshot(self.tip)
+        if queue.settings_error or queue.settings.beats in ("", self.config.beats):
+            return False
+        self.config = replace(self.config, beats=queue.settings.beats)
+        self.remote = replace(self.remote, beats=self.config.beat_refs)
+        save_config(self.store.paths, self.config)
+        return True
 
     def _fetch(self, seen: str) -> tuple[str, dict[str, str]]:
         try:
@@ -222,10 +236,13 @@ class Ledger:
             self.fetch()
             return self.reader.snapshot(self.tip)
 
-    def perform(self, operations: Sequence[Operation], beat: BeatWriter | None = None) -> list[Result]:
-        """Ask every operation on the newest tip and push what comes out, as often as it takes. The
-        results include those of an earlier call that were not settled. Raises FrozenError."""
-        return self.pusher.perform(operations, beat)
+    def perform(
+        self, operations: Sequence[Operation], beat: BeatWriter | None = None, seconds: float = SECONDS
+    ) -> list[Result]:
+        """Ask every operation on the newest tip and push what comes out, as often as it takes but not
+        much longer than `seconds`. The results include those of an earlier call that were not
+        settled. Raises FrozenError."""
+        return self.pusher.perform(operations, beat, seconds)
 
     def advance(self, tip: str) -> None:
         """Our push landed: its last commit is the tip."""

@@ -25,7 +25,8 @@ _MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The blob ids of one job's files in one folder. Empty when it has none of that kind."""
+    """The blob ids of one job's files in one folder. Empty when it has none of that kind; a record
+    alone tells of a job whose file was taken away by hand."""
 
     job: str = ""
     record: str = ""
@@ -63,7 +64,7 @@ class Listing:
             found = {suffix: entries.get(f"{stem}{suffix}".encode()) for suffix in _KINDS}
             _put(files, stem, _files(found))
             for suffix, entry in found.items():
-                lonely = "" if found[JOB_SUFFIX] and stem in files else f"a {_KINDS[suffix]} without a job"
+                lonely = "" if stem in files else f"a {_KINDS[suffix]} without a job"
                 _put(strays, f"{stem}{suffix}", _irregular(entry) or lonely if entry else "")
         return Listing(entries, files, strays, frozenset(touched))
 
@@ -87,7 +88,7 @@ def _files(found: Mapping[str, tuple[bytes, bytes] | None]) -> Files | None:
     plain = {
         _KINDS[suffix]: entry[1].hex() for suffix, entry in found.items() if entry and not _irregular(entry)
     }
-    return Files(**plain) if "job" in plain else None
+    return Files(**plain) if "job" in plain or "record" in plain else None
 
 
 def _irregular(entry: tuple[bytes, bytes]) -> str:

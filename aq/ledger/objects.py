@@ -18,7 +18,7 @@ from aq.ledger.gitproc import check, spawn
 
 # Requests in flight at once: their text stays far below a pipe's buffer, so writing never blocks.
 _BATCH = 100
-_CACHED_BYTES = 64 * 1024 * 1024
+_KEPT_BYTES = 64 * 1024 * 1024
 
 
 class MissingObjectError(AqError):
@@ -30,9 +30,10 @@ class Objects:
 
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
+        self._loose = f"{git_dir}/objects/"
         self._reader: subprocess.Popen[bytes] | None = None
-        self._trees: OrderedDict[str, bytes] = OrderedDict()
-        self._tree_bytes = 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept_bytes = 0
 
     def close(self) -> None:
         """End the reader process."""
@@ -50,10 +51,12 @@ class Objects:
     def read_many(self, oids: Iterable[str]) -> list[bytes]:
         """The contents of many objects, asked for in batches."""
         wanted = list(oids)
-        found: list[bytes] = []
-        for start in range(0, len(wanted), _BATCH):
-            found += self._ask(wanted[start : start + _BATCH])
-        return found
+        unknown = [oid for oid in wanted if oid not in self._kept]
+        found: dict[str, bytes] = {}
+        for start in range(0, len(unknown), _BATCH):
+            batch = unknown[start : start + _BATCH]
+            found.update(zip(batch, self._ask(batch), strict=True))
+        return [self._kept[oid] if oid in self._kept else found[oid] for oid in wanted]
 
     def _ask(self, oids: list[str]) -> list[bytes]:
         reader = self._reader
@@ -87,49 +90,58 @@ class Objects:
     def has(self, oid: str) -> bool:
         """Whether the object is there and readable."""
         try:
-            self.read(oid)
+            self._ask([oid])
         except MissingObjectError:
             return False
         return True
 
     def tree(self, oid: str) -> bytes:
-        """A tree's raw bytes, cached."""
-        raw = self._trees.get(oid)
-        if raw is None:
-            raw = self.read(oid)
-            self.remember_tree(oid, raw)
-        else:
-            self._trees.move_to_end(oid)
+        """A tree's raw bytes, kept for the next time."""
+        raw = self.read(oid)
+        self._keep(oid, raw)
         return raw
 
-    def remember_tree(self, oid: str, raw: bytes) -> None:
-        """Keep a tree that was just read or written."""
-        if oid not in self._trees:
-            self._trees[oid] = raw
-            self._tree_bytes += len(raw)
-        while self._tree_bytes > _CACHED_BYTES and len(self._trees) > 1:
-            _, old = self._trees.popitem(last=False)
-            self._tree_bytes -= len(old)
+    def _keep(self, oid: str, content: bytes) -> None:
+        if oid in self._kept:
+            self._kept.move_to_end(oid)
+            return
+        self._kept[oid] = content
+        self._kept_bytes += len(content)
+        while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
+            _, old = self._kept.popitem(last=False)
+            self._kept_bytes -= len(old)
 
     def write(self, kind: str, content: bytes) -> str:
         """Store an object as a loose file and return its id."""
         whole = b"%s %d\0%s" % (kind.encode(), len(content), content)
         oid = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
-        folder = self.git_dir / "objects" / oid[:2]
-        path = folder / oid[2:]
-        if not path.exists():
-            folder.mkdir(exist_ok=True)
-            part = folder / f"tmp_obj_{secrets.token_hex(8)}"
-            part.write_bytes(zlib.compress(whole, 1))
-            part.chmod(0o444)
+        # Text paths: this runs seven times for a claim, and pathlib would take a third of its time.
+        folder = f"{self._loose}{oid[:2]}"
+        path = f"{folder}/{oid[2:]}"
+        if not os.path.exists(path):
+            part = f"{folder}/tmp_obj_{secrets.token_hex(8)}"
+            try:
+                _write_new(part, zlib.compress(whole, 1))
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                _write_new(part, zlib.compress(whole, 1))
             try:
                 os.replace(part, path)
             except OSError:
                 # Windows refuses to replace a read-only file that is open: it exists, so all is well.
-                part.unlink(missing_ok=True)
-                if not path.exists():
+                Path(part).unlink(missing_ok=True)
+                if not os.path.exists(path):
                     raise
+        # Whoever writes a commit reads it next: the stacked operation after it is asked on it.
+        self._keep(oid, content)
         return oid
+
+
+def _write_new(path: str, content: bytes) -> None:
+    """A new read-only file."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o444)
+    with open(number, "wb") as file:
+        file.write(content)
 
 
 class PlumbingObjects(Objects):

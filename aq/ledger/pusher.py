@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_SLEEP = 4.0
 _ROUNDS = 60
 # A host has other things to do than to win one race: what did not land waits for its next tick.
-_SECONDS = 20.0
+SECONDS = 20.0
 _LOOKS = 5
 
 
@@ -53,9 +53,12 @@ class Pusher:
         self.lost = 0
         self._cycle = 0.05
 
-    def perform(self, operations: Sequence[Operation], beat: BeatWriter | None) -> list[Result]:
-        """Ask every operation on the newest tip and push what comes out, as often as it takes. The
-        results include those of an earlier call that were not settled. Raises FrozenError."""
+    def perform(
+        self, operations: Sequence[Operation], beat: BeatWriter | None, seconds: float = SECONDS
+    ) -> list[Result]:
+        """Ask every operation on the newest tip and push what comes out, as often as it takes but not
+        much longer than `seconds`; the beat rides on every push. The results include those of an
+        earlier call that were not settled. Raises FrozenError."""
         asked = {operation.op_id: operation for operation in operations}
         results: dict[str, Result] = {}
         why = "too many lost races"
@@ -64,18 +67,16 @@ class Pusher:
             for attempt in range(_ROUNDS):
                 asked = self._settle(results) | asked
                 self._round([op for op_id, op in asked.items() if op_id not in results], results, beat)
-                if beat and beat.confirmed:
-                    beat = None
-                if len(results) >= len(asked) or time.monotonic() - started > _SECONDS:
+                if len(results) >= len(asked) or time.monotonic() - started > seconds:
                     break
-                self._sleep(attempt)
+                self._sleep(attempt, seconds / 2)
         except TryLaterError as error:
             why = error.what
-        return [*results.values(), *(Waiting(op, why) for op_id, op in asked.items() if op_id not in results)]
+        return [results.get(op_id) or Waiting(op, why) for op_id, op in asked.items()]
 
-    def _sleep(self, attempt: int) -> None:
+    def _sleep(self, attempt: int, most: float = MAX_SLEEP) -> None:
         # In units of this host's own measured cycle, so that it scales with distance and load.
-        time.sleep(min(MAX_SLEEP, random.uniform(0, self._cycle * 2 ** min(attempt + 1, 8))))
+        time.sleep(min(MAX_SLEEP, most, random.uniform(0, self._cycle * 2 ** min(attempt + 1, 8))))
 
     def _round(self, todo: list[Operation], results: dict[str, Result], beat: BeatWriter | None) -> None:
         """One build and one push; adds to `results` what it settles."""
@@ -83,7 +84,7 @@ class Pusher:
         if stack is None:
             results.update({each.operation.op_id: each for each in refused})
             if beat:
-                spec = beat.prepare(self.ledger.tip)
+                spec = beat.prepare(self.ledger.tip, self.ledger.config.beat_refs)
                 beat.settle(self.ledger.remote.push([spec])[spec.ref])
             return
         pushed = self._push(stack, beat)
@@ -177,7 +178,7 @@ class Pusher:
         specs = [PushSpec(stack.tip, head)]
         if beat:
             # It names the base: the stack may lose, and peers believe that a beat's tip was real.
-            specs.append(beat.prepare(stack.base))
+            specs.append(beat.prepare(stack.base, self.ledger.config.beat_refs))
         started = time.monotonic()
         verdicts = self.ledger.remote.push(specs)
         self.pushes += 1

@@ -102,10 +102,10 @@ class JobParser:
         return self._aged(jobs)
 
     def _job(self, folder: Folder, name: str, files: Files, contents: Mapping[str, bytes]) -> Job:
-        manifest = self.cache.manifest(files.job, contents.get(files.job))
         where = f"{QUEUE}/{folder.path}/{name}"
         record, lease = Record(), None
-        problems = []
+        problems: list[str] = []
+        manifest = self.cache.manifest(files.job, contents.get(files.job)) if files.job else Manifest()
         if isinstance(manifest, str):
             problems.append(f"{where}{JOB_SUFFIX}:{manifest.removeprefix('line ')}")
             manifest = Manifest()
@@ -114,16 +114,19 @@ class JobParser:
             record, problems = (Record(), [*problems, read]) if isinstance(read, str) else (read, problems)
         if files.lease:
             held = self.cache.value(Lease, files.lease, contents.get(files.lease), where + LEASE_SUFFIX)
-            lease, problems = (None, [*problems, held]) if isinstance(held, str) else (held, problems)
+            if isinstance(held, str):
+                problems.append(f"{held} (it was written by hand)")
+            else:
+                lease = held
         manifest = (
             replace(manifest.over(self.defaults), every=None)
             if record.schedule
             else manifest.over(self.defaults)
         )
         job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease)
-        problem = (
-            "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job, files)
-        )
+        problem = "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job)
+        if not files.job:
+            problem = "its file was removed or moved by hand"
         if not problem and folder.stage is Stage.INBOX and not files.record and name in self.archive:
             problem = "the same id was shipped before: this newer file is out of play"
         return replace(job, problem=problem) if problem else job
@@ -139,21 +142,34 @@ class JobParser:
         ]
 
 
-def _illegal(job: Job, files: Files) -> str:
+def _illegal(job: Job) -> str:
     """What shows that a job was changed by hand in a way that the table does not hold (rule 12)."""
     record, lease = job.record, job.lease
     if record.stage is not job.stage:
         return f"moved by hand from {record.stage} to {job.stage}"
     if record.epoch and record.blob != job.blob:
         return "its file was edited by hand after the first claim"
-    if lease and (
-        lease.job != job.id or lease.epoch != record.epoch or job.stage not in (Stage.BUILDING, Stage.REVIEW)
-    ):
+    if lease and not _serves_newest_run(job, lease):
         return "its lease was written by hand"
     if job.stage is Stage.BUILDING and not lease:
-        return "it is in building without a lease"
-    del files
+        return "its lease was removed by hand"
     return ""
+
+
+def _serves_newest_run(job: Job, lease: Lease) -> bool:
+    run = job.record.last_run
+    return (
+        job.stage in (Stage.BUILDING, Stage.REVIEW)
+        and run is not None
+        and not run.ended
+        and (lease.job, lease.host, lease.epoch, lease.nonce)
+        == (job.id, run.host, job.record.epoch, run.nonce)
+    )
+
+
+def _seniority(folder: Folder, name: str) -> tuple[bool, bool, bool]:
+    recorded = bool(folder.files[name].record)
+    return recorded, recorded and folder[name].record.stage is folder.stage, folder.stage is Stage.INBOX
 
 
 class Reader:
@@ -162,6 +178,7 @@ class Reader:
     def __init__(self, objects: Objects, cache: ParseCache, ages: Ages, oid_size: int = 20) -> None:
         self.objects, self.cache, self.oid_size = objects, cache, oid_size
         self.parser = JobParser(objects, cache, ages)
+        self.settled_records: set[str] = set()
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
 
@@ -211,10 +228,23 @@ class Reader:
         for stage in OPEN_STAGES:
             mode, oid = queue.get(stage, (TREE_MODE, ""))
             stages[stage] = self._folder(stage, oid if mode == TREE_MODE else "")
+        misplaced = self._misplaced(queue)
+        if misplaced:
+            stages[Stage.SHIPPED] = misplaced
         old = self._last.stages if self._last else {}
         if any(old.get(stage) is not folder for stage, folder in stages.items()):
             self._find_duplicates(list(stages.values()))
         return stages
+
+    def _misplaced(self, queue: Mapping[str, tuple[bytes, str]]) -> Folder | None:
+        """What a person put straight into `shipped`, outside the day folders."""
+        mode, oid = queue.get(Stage.SHIPPED, (b"", ""))
+        found = names_of(self.objects.tree(oid), self.oid_size) if oid and mode == TREE_MODE else []
+        flat = [line for line in found if not line[1].startswith(b".") and not line[1].isdigit()]
+        if not flat:
+            return None
+        raw = b"".join(b"%s %s\0%s" % line for line in flat)
+        return Folder(self.parser, Stage.SHIPPED, Stage.SHIPPED, Listing().after(raw, self.oid_size))
 
     def _folder(self, stage: Stage, tree: str) -> Folder:
         old = self._last.stages.get(stage) if self._last else None
@@ -226,22 +256,23 @@ class Reader:
         return Folder(self.parser, stage, str(stage), listing.after(raw, self.oid_size), before, tree)
 
     def _find_duplicates(self, folders: list[Folder]) -> None:
-        """The same id in two folders: the copy with a record is the older one and stays in play."""
-        inbox = folders[0]
+        """The same id in two folders: the older copy stays in play. It is the one whose record says that
+        it is there, or without any record the one in the inbox."""
         names: set[str] = set()
         for one, other in combinations(folders, 2):
             names |= one.files.keys() & other.files.keys()
         found: dict[str, str] = {}
         for name in names:
             copies = [folder for folder in folders if name in folder]
-            keeper = max(copies, key=lambda copy: (bool(copy.files[name].record), copy is not inbox))
+            keeper = max(copies, key=lambda copy: _seniority(copy, name))
             why = f"the id is also in {keeper.stage}: this copy is out of play"
             found.update({f"{copy.path}/{name}": why for copy in copies if copy is not keeper})
         if found != self.parser.duplicates:
             by_path = {folder.path: folder for folder in folders}
             for key in set(found) ^ set(self.parser.duplicates):
                 path, name = key.rsplit("/", 1)
-                by_path[path].forget(name)
+                if path in by_path:
+                    by_path[path].forget(name)
             self.parser.duplicates = found
 
     def _archive(self, queue: Mapping[str, tuple[bytes, str]]) -> Archive:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git import GitCommandError, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
-from aq.core.errors import AqError
+from aq.core.errors import AqError, InvalidFileError
 from aq.core.lifecycle import Stage
 from aq.core.parsing import REF_PATTERN
+from aq.core.settingsfile import parse_settings
 from aq.ledger.gitproc import check, last_words, locate_clone, run
 from aq.ledger.paths import QueuePaths
 from aq.ledger.remote import PushSpec, Remote, Verdict, check_url, is_local, looks_like_forge
@@ -30,11 +31,14 @@ class Made:
     note: str = ""
 
 
-def queue_files(cadence: str) -> dict[str, str]:
+def queue_files(cadence: str, beats: str = "refs") -> dict[str, str]:
     """The files of a new, empty queue."""
     files = {f"queue/{stage}/.gitkeep": "" for stage in Stage}
     files["queue/README.md"] = _README
     files["queue/aq.yaml"] = f"# Fleet settings; every key is optional. See the README.\ncadence: {cadence}\n"
+    if beats != "refs":
+        # Written down for every machine that joins: hosts see only the beats of one place.
+        files["queue/aq.yaml"] += f"beats: {beats}\n"
     files["profiles/.gitkeep"] = ""
     return files
 
@@ -79,11 +83,20 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
         if not (clone / "queue" / "aq.yaml").exists():
             _start(repo, clone, config)
             created = True
+        config = replace(config, beats=_fleet_beats(clone) or config.beats)
         _track(repo, config)
         _exclude_logs(paths)
     Store(paths).ensure()
     save_config(paths, config)
     return Made(paths, config, created, note)
+
+
+def _fleet_beats(clone: Path) -> str:
+    """Where the queue's settings say that beats are, or nothing."""
+    try:
+        return parse_settings((clone / "queue" / "aq.yaml").read_bytes()).beats
+    except (OSError, InvalidFileError):
+        return ""
 
 
 def _worktree_for(repo: Repo, branch: str) -> Path:
@@ -181,7 +194,7 @@ def _check_out(repo: Repo, config: QueueConfig) -> None:
 def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
     cadence = "forge" if looks_like_forge(config.url) else "local" if is_local(config.url) else "lan"
     paths = []
-    for name, content in queue_files(cadence).items():
+    for name, content in queue_files(cadence, config.beats).items():
         path = clone / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

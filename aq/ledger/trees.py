@@ -34,44 +34,57 @@ class Entry:
 class Tree:
     """A tree that can be copied with changes in time proportional to the changes."""
 
-    __slots__ = ("entries", "keys")
+    __slots__ = ("keys", "lines")
 
-    def __init__(self, entries: list[Entry], keys: list[bytes] | None = None) -> None:
-        self.entries = entries
-        self.keys = keys if keys is not None else [entry.key for entry in entries]
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        ordered = sorted(entries, key=lambda entry: entry.key)
+        self.keys = [entry.key for entry in ordered]
+        self.lines = [entry.raw for entry in ordered]
 
     @classmethod
     def parse(cls, raw: bytes, oid_size: int = 20) -> Tree:
         """A tree from the bytes of its object."""
-        return cls([Entry(*match) for match in _ENTRY[oid_size].findall(raw)])
+        tree = cls()
+        found = names_of(raw, oid_size)
+        tree.keys = [name + b"/" if mode == TREE_MODE else name for mode, name, _ in found]
+        tree.lines = [b"%s %s\0%s" % line for line in found]
+        return tree
 
     @property
     def raw(self) -> bytes:
         """The bytes of the tree object."""
-        return b"".join([entry.raw for entry in self.entries])
+        return b"".join(self.lines)
+
+    def _at(self, name: bytes) -> int | None:
+        for key in (name, name + b"/"):
+            at = bisect_left(self.keys, key)
+            if at < len(self.keys) and self.keys[at] == key:
+                return at
+        return None
 
     def get(self, name: bytes) -> Entry | None:
         """The entry of this name, file or folder."""
-        for key in (name, name + b"/"):
-            at = bisect_left(self.keys, key)
-            if at < len(self.keys) and self.keys[at] == key and self.entries[at].name == name:
-                return self.entries[at]
-        return None
+        at = self._at(name)
+        if at is None:
+            return None
+        line = self.lines[at]
+        mode = line.partition(b" ")[0]
+        return Entry(mode, name, line[len(mode) + len(name) + 2 :])
 
     def changed(self, removed: Iterable[bytes], added: Iterable[Entry]) -> Tree:
         """A copy without the names `removed` and with the entries `added` (which replace)."""
-        entries, keys = list(self.entries), list(self.keys)
+        copy = Tree()
+        copy.keys, copy.lines = list(self.keys), list(self.lines)
         added = list(added)
         for name in [*removed, *(entry.name for entry in added)]:
-            for key in (name, name + b"/"):
-                at = bisect_left(keys, key)
-                if at < len(keys) and keys[at] == key:
-                    del keys[at], entries[at]
+            at = copy._at(name)
+            if at is not None:
+                del copy.keys[at], copy.lines[at]
         for entry in added:
-            at = bisect_left(keys, entry.key)
-            keys.insert(at, entry.key)
-            entries.insert(at, entry)
-        return Tree(entries, keys)
+            at = bisect_left(copy.keys, entry.key)
+            copy.keys.insert(at, entry.key)
+            copy.lines.insert(at, entry.raw)
+        return copy
 
 
 def names_of(raw: bytes, oid_size: int = 20) -> list[tuple[bytes, bytes, bytes]]:

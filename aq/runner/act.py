@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aq.core.eligible import work_below
 from aq.core.job import Job
 from aq.core.jobfile import parse_job
 from aq.core.operations import (
     Claim,
+    Delivered,
     Fail,
     Fenced,
+    Hold,
     Land,
     Operation,
     Reclaim,
@@ -48,6 +51,8 @@ def _landed(runner: Runner, result: Landed) -> None:
             job = runner.landed(result)
             runner.say(f"{job.id}: {_words(operation)} -> {job.stage}")
             runner.drop(operation.fence)
+        case Delivered() | Hold():
+            runner.delivering.discard(operation.job)
         case Reclaim():
             job = runner.landed(result)
             runner.say(f"{job.id}: reclaimed from {operation.lapse.host} -> {job.stage}")
@@ -80,6 +85,8 @@ def _words(operation: Operation) -> str:
 
 def _refused(runner: Runner, operation: Operation, why: str, *, done: bool) -> None:
     match operation:
+        case Delivered() | Hold():
+            runner.delivering.discard(operation.job)
         case Land() if done:
             _land(runner, operation)
         case Unverified() | Verified() | Fail() | Release() if done:
@@ -121,6 +128,7 @@ def _begin(runner: Runner, job: Job, *, verify: bool) -> None:
         title=job.title,
         verify_branch=job.record.branch if verify else "",
         verify_tip=job.record.tip if verify else "",
+        under=work_below(job, runner.ledger.snapshot()),
     )
     runner.bench.start(order)
 

@@ -12,7 +12,8 @@ from aq.core.lease import Fence
 from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, VerifyClaim
 from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
 from aq.core.settle import Ending, settle, settle_verify
-from aq.core.work import Ended, Report
+from aq.core.work import Checked, Ended
+from aq.runner.deliver import deliver
 from aq.runner.presence import compose
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ REFUSAL_SECONDS = 60.0
 _MAX_REFUSALS = 50
 
 
-def verdict_of(runner: Runner, held: Held, report: Report) -> list[Operation]:
+def verdict_of(runner: Runner, held: Held, report: Ended | Checked) -> list[Operation]:
     """The operations that a report of the bench means."""
     fence, at = held.fence, runner.now_op()
     if isinstance(report, Ended):
         held.outcome = report.outcome
         if held.fenced or report.outcome.ending is Ending.FENCED:
             return _fenced(runner, held)
-        return [settle(fence, report.outcome, at["at"], at["op_id"])]
+        return list(settle(fence, report.outcome, at["at"], (at["op_id"], runner.now_op()["op_id"])))
     if held.fenced:
         return _fenced(runner, held)
     if report.error:
@@ -50,7 +51,9 @@ def decide(runner: Runner) -> list[Operation]:
     operations = _obey_stop(runner) + _own_leases(runner) + _reclaims(runner)
     planned = _planned(runner)
     operations += _spawns(runner)
-    runner.idle = not _could_run(runner, planned)
+    delivering = deliver(runner, _live(runner))
+    settled = runner.confirmed_at is not None and not delivering
+    runner.idle = settled and not _could_run(runner, planned)
     if not may_claim(runner):
         return operations
     return operations + [

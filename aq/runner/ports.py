@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from aq.core.fleet import Beat
 from aq.core.instants import Instant
+from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.operations import Operation
@@ -58,7 +59,7 @@ class LedgerPort(Protocol):
     def snapshot(self) -> Snapshot:
         """The queue at the known tip."""
 
-    def perform(self, operations: Sequence[Operation], beat: Any = None) -> list[Result]:
+    def perform(self, operations: Sequence[Operation], beat: Any = None, seconds: float = 20) -> list[Result]:
         """Ask and push."""
 
     def read_commit_blob(self, blob: str) -> bytes:
@@ -88,6 +89,9 @@ class BenchPort(Protocol):
 
     def wake(self) -> None:
         """Make a waiting take_reports return."""
+
+    def deliver(self, job: Job) -> None:
+        """Merge a shipped job's branch into its target; a report follows."""
 
     def why_not(self, manifest: Manifest) -> str:
         """Why this host refuses a job."""

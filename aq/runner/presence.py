@@ -70,13 +70,15 @@ def compose(runner: Runner) -> Beat:
     )
 
 
-def sent(runner: Runner) -> None:
+def sent(runner: Runner, began: float) -> None:
     """Plan the next beat: after an interval when this one is confirmed, else soon, doubling to a
-    quarter of the interval."""
+    quarter of the interval. A confirmation counts once, and from before its push `began`: peers may
+    have seen the beat as early as that."""
     now, interval = runner.clock.boottime(), runner.settings.cadence.beat
     if runner.beat.confirmed:
+        runner.beat.confirmed = False
         runner.hurry = runner.hurry or runner.confirmed_at is None
-        runner.confirmed_at, runner.beat_delay = now, BEAT_RETRY
+        runner.confirmed_at, runner.beat_delay = began, BEAT_RETRY
         runner.beat_due = now + interval * random.uniform(0.75, 1.25)
     else:
         runner.beat_due = now + min(runner.beat_delay, interval / 4)

@@ -13,13 +13,15 @@ from aq.core.errors import FrozenError, TryLaterError
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
-from aq.core.operations import Claim, Land, Operation, Unverified, VerifyClaim
+from aq.core.operations import Claim, Land, Operation, Reclaim, Unverified, VerifyClaim
 from aq.core.results import Landed, Result, Waiting
 from aq.core.settings import Settings
 from aq.core.settle import Outcome
+from aq.core.work import Brought
 from aq.runner import presence
 from aq.runner.act import apply_result
 from aq.runner.decide import decide, verdict_of
+from aq.runner.deliver import brought
 from aq.runner.guard import guard
 from aq.runner.ports import BeatPort, BenchPort, ClockPort, ClonePort, LedgerPort, MemoryPort, SpoolPort
 from aq.runner.watch import Watch
@@ -81,6 +83,7 @@ class Runner:
         self.confirmed_at: float | None = None
         self.suspended = self.idle = self.named = False
         self.hurry = True
+        self.delivering: set[str] = set()
         self.orphans: frozenset[str] = frozenset()
         self.beat_due = self._fetch_due = self._view_due = self._push_due = 0.0
         self.beat_delay = presence.BEAT_RETRY
@@ -141,6 +144,9 @@ class Runner:
     def _collect(self, timeout: float) -> None:
         """What the bench has to report becomes operations, on disk before they are pushed."""
         for report in self.bench.take_reports(timeout):
+            if isinstance(report, Brought):
+                self.submit(brought(self, report))
+                continue
             held = self.held.get(report.fence)
             if held is None:
                 self.bench.finish(report.fence)
@@ -150,7 +156,7 @@ class Runner:
 
     def submit(self, operation: Operation) -> None:
         """Queue an operation for the next push; results survive a crash from here on."""
-        if not isinstance(operation, (Claim, VerifyClaim)):
+        if not isinstance(operation, (Claim, VerifyClaim, Reclaim)):
             self.spool.save(operation)
         self.pending[operation.op_id] = operation
 
@@ -205,9 +211,9 @@ class Runner:
         for extra in stacked:
             self.pending.setdefault(extra.op_id, extra)
         try:
-            results = self.ledger.perform(stacked, self.beat)
+            results = self.ledger.perform(stacked, self.beat, min(20.0, self.settings.cadence.beat))
         finally:
-            presence.sent(self)
+            presence.sent(self, now)
         for result in results:
             self._settle(result)
 
@@ -234,6 +240,8 @@ class Runner:
             self.spool.remove(operation)
         else:
             self.say(f"set aside: {result.why}")
+            if isinstance(operation, (Claim, VerifyClaim)):
+                self.refuses[operation.job] = (result.why, self.clock.boottime())
         apply_result(self, result)
 
     def _show(self) -> None:
@@ -249,7 +257,7 @@ class Runner:
         if not self.offline:
             self.say(f"{error.what}; running work goes on")
         self.offline = error.what
-        presence.sent(self)
+        presence.sent(self, self.clock.boottime())
 
     def _freeze(self, error: FrozenError) -> None:
         if not self.frozen:

@@ -140,6 +140,7 @@ def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:
     if snapshot.settings_error:
         alerts.append(f"PAUSED, the settings are invalid: {snapshot.settings_error}")
     alerts += [f"{problem.path}: {problem.what}" for problem in snapshot.problems]
+    alerts += [f"queue/{job.folder}/{job.id}.md: {job.problem}" for job in snapshot.jobs(Stage.SHIPPED)]
     return (*alerts, *pending)
 
 

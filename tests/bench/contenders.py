@@ -130,14 +130,14 @@ def host(hub: str, folder: str, name: str, free: int, finish: bool, seconds: flo
     me.peers = {peer: value for peer, (_, value) in ledger.beats.items()}
     ledger.snapshot()
     me.wanted()
-    ledger.pushes = ledger.lost = 0
+    ledger.pusher.pushes = ledger.pusher.lost = 0
     gate.wait()
     started, tally = time.monotonic(), Tally(name)
     while time.monotonic() - started < seconds and not me.over:
         claimed = me.round()
         now = time.monotonic() - started
         tally.claims += [(now, job) for job in claimed]
-    tally.pushes, tally.lost = ledger.pushes, ledger.lost
+    tally.pushes, tally.lost = ledger.pusher.pushes, ledger.pusher.lost
     ledger.close()
     report(tally)
 

@@ -125,7 +125,7 @@ def test_a_frozen_host_keeps_its_engine_and_lands_once_the_history_is_back(
     unrelated_root(fleet)
     wait_until(lambda: "FROZEN" in fleet.machine("ada").log)
     gate.touch()
-    wait_until(lambda: (tmp_path / "runs").exists())
+    wait_until((tmp_path / "runs").exists)
     assert host.poll() is None
     assert "land" not in " ".join(git(fleet.hub, "log", "--format=%s", "main").splitlines())
     git(fleet.hub, "update-ref", "refs/heads/main", good)

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from aq.core.jobfile import parse_job
+from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
-from aq.core.operations import Add, Cancel, Claim, Land, PauseFleet, Promote, Release, Unverified
+from aq.core.operations import Add, Cancel, Land, PauseFleet, Promote, Release, Unverified
 from aq.core.results import Landed, Refused
 from aq.ledger.ledger import Ledger
-from tests.support.fleet import EMPTY, Fleet, add, claim_of, git, landed, op, perform
+from tests.support.fleet import HELLO, Fleet, add, claim_of, git, landed, op, perform
 
 
 def rivals(fleet: Fleet, *jobs: str) -> tuple[Ledger, Ledger]:
@@ -68,11 +70,12 @@ def test_an_operation_keeps_the_time_and_id_it_was_asked_with_when_it_lands_late
 def test_stacked_operations_are_each_asked_on_what_those_before_leave(fleet: Fleet) -> None:
     ada = fleet.machine("ada").ledger()
     claim = claim_of("one", "ada", nonce="n1")
-    fence = claim_fence(claim)
-    blob = ada.write_blob(b"do it\n")
+    fence = Fence("one", "ada", 1, claim.nonce)
+    blob = ada.write_blob(HELLO.encode())
+    manifest = parse_job(HELLO.encode())[0]
     stack = [
-        Add(**op(), job="one", blob=blob, manifest=EMPTY),
-        replace(claim, engine="shell"),
+        Add(**op(), job="one", blob=blob, manifest=manifest),
+        claim,
         Land(**op("ada"), fence=fence),
         Unverified(**op("ada"), fence=fence),
         Promote(**op(), job="one"),
@@ -83,12 +86,6 @@ def test_stacked_operations_are_each_asked_on_what_those_before_leave(fleet: Fle
     job = fleet.job("one")
     assert job
     assert job.stage is Stage.TESTING
-
-
-def claim_fence(claim: Claim, epoch: int = 1):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    from aq.core.lease import Fence
-
-    return Fence(claim.job, claim.host, epoch, claim.nonce)
 
 
 def test_a_refusal_in_a_stack_leaves_the_others_standing(fleet: Fleet) -> None:
@@ -106,7 +103,7 @@ def test_a_slot_limit_holds_within_one_stack(fleet: Fleet) -> None:
 
 
 def test_a_refusal_on_an_old_tip_is_asked_again_on_the_newest_one(fleet: Fleet) -> None:
-    ada, bob = rivals(fleet)
+    ada, bob = rivals(fleet, "other")
     landed(add(bob, "one"))
     landed(perform(ada, claim_of("one", "ada")))
     assert ada.pusher.lost == 0
@@ -134,7 +131,7 @@ def test_what_another_host_changed_meanwhile_is_kept(fleet: Fleet) -> None:
     lease = landed(perform(ada, claim_of("one", "ada"))).change.jobs[0].after.lease
     assert lease
     bob.fetch()
-    landed(perform(bob, Cancel(**op("bob"), job="one", why="not needed")))
+    landed(perform(bob, Cancel(**op("bob"), job="one")))
     refused = perform(ada, Release(**op("ada"), fence=lease.fence, reason="tired"))
     assert isinstance(refused, Refused)
     job = fleet.job("one")

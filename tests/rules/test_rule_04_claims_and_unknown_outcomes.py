@@ -128,7 +128,7 @@ def test_a_push_is_dead_when_the_tip_moved_past_its_base_without_it(
         claim = claim_of("one", "ada")
         pushing = threading.Thread(target=lambda: found.extend(impatient(ada, 1.0).perform([claim])))
         pushing.start()
-        wait_until(lambda: offered.of())
+        wait_until(offered.of)
         landed(add(bob, "two"))
         pushing.join()
         (result,) = found
@@ -142,7 +142,7 @@ def test_an_unknown_outcome_is_settled_by_a_later_call_when_even_the_look_failed
     ada = fleet.machine("ada").ledger()
     landed(add(ada, "one"))
     elsewhere = fleet.hub.with_name("away.git")
-    hook(fleet.hub, "post-receive", f"mv '{fleet.hub}' '{elsewhere}'; kill -KILL $(parent $PPID)")
+    hook(fleet.hub, "post-receive", f"mv '{fleet.hub}' '{elsewhere}'; kill -KILL $(client)")
     claim = claim_of("one", "ada")
     (waiting,) = ada.perform([claim])
     assert isinstance(waiting, Waiting)
@@ -211,7 +211,7 @@ def test_a_lease_of_mine_that_no_process_serves_is_released_at_the_next_start(
     assert not runs.exists()
     ada.aq("run", "--host", "ada", "--until-idle")
     assert runs.read_text() == "2\n"
-    assert "released: claimed, but never started" in git(fleet.hub, "log", "--format=%B", "main")
+    assert "release one on ada: claimed, but never started" in git(fleet.hub, "log", "--format=%B", "main")
     job = fleet.job("one")
     assert job
     assert (job.record.epoch, job.record.attempts, job.record.infra) == (2, 1, 1)

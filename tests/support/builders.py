@@ -39,6 +39,7 @@ def lease(name: str, host: str = "mac-1", epoch: int = 1, nonce: str = "n1", **m
 def job(name: str, stage: Stage = Stage.INBOX, *, host: str = "", problem: str = "", record: Record | None = None, **keys: Any) -> Job:
     """A job in a stage; with a `host`, under its lease."""
     held = lease(name, host) if host else None
+    stage = Stage.BUILDING if held and stage is Stage.INBOX else stage
     record = record or Record(queued=NOW)
     if held:
         run = Run(1, host, held.nonce, "shell", NOW, 1)

@@ -20,14 +20,19 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 exec setsid sh -c "$command"
 """
 _NOTE = "cat > '{seen}.part'; cat '{seen}.part' | tr '\\n' ';' >> '{seen}'; echo >> '{seen}'"
-# The process that pushes is the parent of receive-pack, which is the parent of the hook.
-_PARENT = "parent() { awk '{print $4}' /proc/$1/stat; }\n"
+_CLIENT = """parent() { awk '{print $4}' /proc/$1/stat; }
+client() {
+  pid=$PPID
+  while ! tr '\\0' ' ' < /proc/$pid/cmdline | grep -q ' push '; do pid=$(parent $pid); done
+  echo $pid
+}
+"""
 
 
 def hook(hub: Path, name: str, script: str) -> Path:
-    """A hook of the hub."""
+    """A hook of the hub. `client` in it is the process that pushes, when that is on this machine."""
     path = hub / "hooks" / name
-    path.write_text(f"#!/bin/sh\n{_PARENT}{script}\n")
+    path.write_text(f"#!/bin/sh\n{_CLIENT}{script}\n")
     path.chmod(0o755)
     return path
 
@@ -75,8 +80,8 @@ def decline_refs(hub: Path, prefix: str, then: str = "") -> None:
 
 
 def kill_client_once(hub: Path, about: str = "", *, up: int = 1) -> Path:
-    """Once the hub has the new tip of the queue, the pushing process dies without the reply. `up` is how
-    many parents above receive-pack die with it: 1 is `git push`, 2 is also the process that started it."""
+    """Once the hub has a new tip about something, `git push` dies without the reply; with `up=2` also the
+    process that started it."""
     armed = hub / "armed"
     armed.touch()
     hook(
@@ -86,9 +91,9 @@ def kill_client_once(hub: Path, about: str = "", *, up: int = 1) -> Path:
   [ "$ref" = refs/heads/main ] && [ -e '{armed}' ] || continue
   git log -1 --format=%B "$new" | grep -q '{about}' || continue
   rm '{armed}'
-  pid=$PPID; doomed=
-  for step in $(seq {up}); do pid=$(parent $pid); doomed="$pid $doomed"; done
-  kill -KILL $doomed
+  git=$(client)
+  [ {up} = 1 ] || kill -KILL $(parent $git)
+  kill -KILL $git
 done""",
     )
     return armed

@@ -16,8 +16,9 @@ from aq.core.snapshot import Snapshot
 
 
 def _cost(usd: float | None, tokens: int | None) -> tuple[tuple[str, str], ...]:
-    pairs = (("Aq-Cost-Usd", usd), ("Aq-Tokens", tokens))
-    return tuple((name, f"{value:g}") for name, value in pairs if value is not None)
+    spent = () if usd is None else (("Aq-Cost-Usd", f"{usd:.6f}".rstrip("0").rstrip(".")),)
+    used = () if tokens is None else (("Aq-Tokens", str(tokens)),)
+    return spent + used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from aq.core.change import Change, Refusal
@@ -257,23 +258,41 @@ class Repair(_Asked):
             return missing_job(snapshot, self.job)
         if not job.problem:
             return Refusal(f"{job.id} needs no repair", done=True)
-        record = _back_to_inbox(job.record, self.at)
-        blob = record.blob or job.blob
-        after = replace(self.placed(job, Stage.INBOX, record), blob=blob, problem="")
+        blob = job.record.blob or job.blob
+        if not blob:
+            return Refusal(f"the file of {job.id} is nowhere", "put it back from git's history, then push")
+        record, run = job.record, job.record.last_run
+        if run and not run.ended:
+            record = ended_run(record, self.at, "lost", "changed by hand")
+        after = self.placed(job, Stage.INBOX, _back_to_inbox(record, self.at))
         return self.change(
-            Trigger.REPAIR, job, after, detail=job.problem, extra=(("Aq-Reason", job.problem),)
+            Trigger.REPAIR,
+            job,
+            replace(after, blob=blob, problem=""),
+            detail=job.problem,
+            spend=returned_spend(snapshot, job, None),
+            extra=(("Aq-Reason", job.problem),),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveStray(Operation):
-    """Takes a file out of the queue that belongs to no job. Git's history keeps it."""
+    """Takes a file out of the queue that belongs to no job, or is a copy out of play of one that is
+    elsewhere. Git's history keeps it."""
 
     path: str
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused unless the snapshot lists the file as a problem."""
-        if not any(problem.path == self.path for problem in snapshot.problems):
+        """Refused for the file of a job."""
+        stray = any(problem.path == self.path for problem in snapshot.problems)
+        if not stray and not any(self.path == copy for copy in _copies(snapshot)):
             return Refusal(f"{self.path} is not a stray file", done=True)
         event = Event(Trigger.REPAIR, self.by, self.op_id, detail=f"remove {self.path}")
         return Change(event, removed=(self.path,))
+
+
+def _copies(snapshot: Snapshot) -> Iterator[str]:
+    """The files of jobs out of play whose id another job has."""
+    for job in snapshot.jobs():
+        if job.problem and snapshot.find(job.id) != job:
+            yield f"queue/{job.folder}/{job.id}.md"

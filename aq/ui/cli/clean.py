@@ -78,7 +78,7 @@ def _old_hosts(queue: Queue, limit: float) -> list[str]:
 def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
     from aq.ledger.gitproc import run, unreachable
 
-    refs = [f"{queue.config.beat_refs}/{host}" for host in hosts]
+    refs = [f"{queue.ledger.config.beat_refs}/{host}" for host in hosts]
     # Only if nobody wrote the beat meanwhile.
     leases = [
         f"--force-with-lease={ref}:{queue.ledger.beats[host][0]}"

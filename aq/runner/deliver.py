@@ -1,0 +1,47 @@
+"""Bringing shipped work into its target branch: one host that has the repository merges, reads the
+result back, and says so; a conflict becomes a hold (DESIGN section 5, rule 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aq.core.fleet import Beat
+from aq.core.job import Job
+from aq.core.operations import Delivered, Hold, Operation
+from aq.core.plan import rendezvous
+from aq.core.work import Brought
+
+if TYPE_CHECKING:
+    from aq.runner.runner import Runner
+
+
+def deliver(runner: Runner, hosts: Mapping[str, Beat]) -> bool:
+    """Start the merges that fall to this host; whether any is under way."""
+    if not runner.stopping and runner.confirmed_at is not None:
+        for job in runner.ledger.snapshot().archive.undelivered():
+            if job.id not in runner.delivering and _mine(runner, job, hosts):
+                runner.delivering.add(job.id)
+                runner.bench.deliver(job)
+    return bool(runner.delivering)
+
+
+def _mine(runner: Runner, job: Job, hosts: Mapping[str, Beat]) -> bool:
+    manifest = job.manifest
+    if manifest.deliver != "merge" or job.record.hold or runner.bench.why_not(manifest):
+        return False
+    if not manifest.repo:
+        return True
+    able = [
+        name for name, beat in hosts.items() if f"repo:{manifest.repo}" in beat.offers and not beat.stopped
+    ]
+    return max(able, key=lambda name: rendezvous(name, job.id), default="") == runner.me.host
+
+
+def brought(runner: Runner, report: Brought) -> Operation:
+    """The operation that a finished merge means."""
+    if report.oid:
+        runner.say(f"{report.job}: delivered as {report.oid[:12]}")
+        return Delivered(**runner.now_op(), job=report.job, oid=report.oid)
+    runner.say(f"{report.job}: not delivered: {report.conflict}")
+    return Hold(**runner.now_op(), job=report.job, reason=f"delivery: {report.conflict}")

@@ -1,0 +1,327 @@
+"""What people ask for: promote, ship, reject, requeue, cancel, approve, pause, resume, repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from aq.core.lifecycle import LIVE, Stage, Trigger
+from aq.core.manifest import ReviewPolicy
+from aq.core.operations import (
+    Approve,
+    Hold,
+    Operation,
+    PauseJob,
+    Reject,
+    RemoveStray,
+    Repair,
+    Requeue,
+    ResumeJob,
+    Ship,
+    Unverified,
+)
+from aq.core.record import Note, Record
+from aq.core.snapshot import Problem
+from tests.support.builders import NOW, Queue, cancel_of, job, lease, promote_of
+
+Asker = Callable[..., Operation]
+
+
+def ship_of(queue: Queue, name: str = "a", override: str = "") -> Ship:
+    return Ship(**queue.common(), job=name, override=override)
+
+
+def reject_of(queue: Queue, name: str = "a", requeue: bool = False) -> Reject:
+    return Reject(**queue.common(), job=name, message="wrong colour", requeue=requeue)
+
+
+def requeue_of(queue: Queue, name: str = "a", message: str = "") -> Requeue:
+    return Requeue(**queue.common(), job=name, message=message)
+
+
+def approve_of(queue: Queue, name: str = "a", by: str = "alice") -> Approve:
+    return Approve(**queue.common(by), job=name, message="fine")
+
+
+def pause_of(queue: Queue, name: str = "a") -> PauseJob:
+    return PauseJob(**queue.common(), job=name, message="wait")
+
+
+def resume_of(queue: Queue, name: str = "a") -> ResumeJob:
+    return ResumeJob(**queue.common(), job=name)
+
+
+def repair_of(queue: Queue, name: str = "a") -> Repair:
+    return Repair(**queue.common(), job=name)
+
+
+def judged(queue: Queue) -> None:
+    """A job in review with the verdict `none`."""
+    fence = queue.landed()
+    queue.do(Unverified(**queue.common("mac-1"), fence=fence))
+
+
+def held(queue: Queue) -> None:
+    """A job in review on hold."""
+    fence = queue.landed()
+    queue.do(Hold(**queue.common("mac-1"), job="a", fence=fence, reason="conflict"))
+
+
+# Where each may be asked at all.
+STAGES: dict[str, tuple[Asker, tuple[Stage, ...]]] = {
+    "promote": (promote_of, (Stage.REVIEW,)),
+    "ship": (ship_of, (Stage.TESTING,)),
+    "reject": (reject_of, (Stage.REVIEW, Stage.TESTING)),
+    "requeue": (requeue_of, (Stage.FAILED, Stage.DEAD_LETTER)),
+    "cancel": (cancel_of, LIVE),
+    "approve": (approve_of, (Stage.REVIEW, Stage.TESTING)),
+    "pause": (pause_of, LIVE),
+    "resume": (resume_of, (*LIVE, Stage.SHIPPED)),
+    "repair": (repair_of, tuple(Stage)),
+}
+ELSEWHERE = [(name, stage) for name, (_, stages) in STAGES.items() for stage in Stage if stage not in stages]
+
+
+@pytest.mark.parametrize(("name", "stage"), ELSEWHERE, ids=lambda value: str(value))
+def test_it_is_refused_in_a_stage_where_it_means_nothing(name: str, stage: Stage) -> None:
+    queue = Queue()
+    queue.in_stage(stage)
+    already = name == "ship" and stage is Stage.SHIPPED
+    queue.refused(STAGES[name][0](queue), "a is shipped already" if already else f"a is in {stage}", done=already)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_it_is_refused_for_a_job_that_does_not_exist(name: str) -> None:
+    queue = Queue()
+    queue.refused(STAGES[name][0](queue, "gone"), "there is no job gone")
+
+
+@pytest.mark.parametrize("name", sorted(set(STAGES) - {"cancel", "repair"}))
+def test_it_is_refused_for_a_job_that_a_hand_edit_broke(name: str) -> None:
+    asker, stages = STAGES[name]
+    queue = Queue.having(job("a", stages[0], problem="moved by hand"))
+    queue.refused(asker(queue), "a is out of play: moved by hand")
+
+
+@pytest.mark.parametrize("name", ["promote", "reject", "approve"])
+def test_it_is_refused_while_a_host_verifies(name: str) -> None:
+    queue = Queue()
+    queue.landed()
+    queue.refused(STAGES[name][0](queue), "a is being verified on mac-1")
+
+
+# --- promote -------------------------------------------------------------------------------------
+
+
+def test_promote_accepts_a_verdict() -> None:
+    queue = Queue()
+    judged(queue)
+    change = queue.do(promote_of(queue))
+    assert (queue.job().stage, change.event.op, change.event.extra) == (Stage.TESTING, Trigger.PROMOTE, ())
+
+
+def test_promote_without_a_verdict_needs_an_override_by_name() -> None:
+    queue = Queue()
+    queue.do(queue.reclaim_of(queue.landed()))
+    queue.refused(promote_of(queue), "a has no verdict yet")
+    change = queue.do(promote_of(queue, override="tested by hand"))
+    assert queue.job().record.feedback[-1] == Note("alice", NOW, "promoted: tested by hand")
+    assert change.event.get("Aq-Reason") == "tested by hand"
+
+
+def test_promote_of_a_held_job_needs_an_override_and_lifts_the_hold() -> None:
+    queue = Queue()
+    held(queue)
+    queue.refused(promote_of(queue), "a is on hold: conflict")
+    queue.do(promote_of(queue, override="merged by hand"))
+    assert queue.job().record.hold is None
+
+
+# --- ship ----------------------------------------------------------------------------------------
+
+
+def test_ship_archives_by_utc_day() -> None:
+    queue = Queue()
+    queue.tested()
+    queue.do(ship_of(queue))
+    assert (queue.job().stage, queue.job().folder) == (Stage.SHIPPED, "shipped/2026/11/21")
+    assert queue.job().record.delivery == ""
+    assert queue.now.find("a") is queue.now.archive.get("a")
+
+
+def test_ship_of_a_job_in_review_says_to_promote_it_first() -> None:
+    queue = Queue()
+    judged(queue)
+    refusal = queue.refused(ship_of(queue), "a is in review, not in testing")
+    assert refusal.hint == "accept it with `aq promote a` first"
+
+
+def test_ship_of_a_broken_job_in_review_says_that_it_is_broken() -> None:
+    queue = Queue.having(job("a", Stage.REVIEW, problem="moved by hand"))
+    queue.refused(ship_of(queue), "a is in review")
+
+
+@pytest.mark.parametrize(("deliver", "tip", "expected"), [("branch", True, ""), ("merge", True, "wanted"), ("pr", True, "wanted"), ("merge", False, "")])
+def test_ship_wants_delivery_only_of_work_that_is_to_be_merged(deliver: str, tip: bool, expected: str) -> None:
+    queue = Queue()
+    queue.do(queue.verified_of(queue.landed(deliver=deliver, land={} if tip else {"branch": "", "tip": ""})))
+    queue.do(ship_of(queue))
+    assert queue.job().record.delivery == expected
+
+
+def test_ship_on_hold_needs_an_override_and_lifts_it() -> None:
+    queue = Queue()
+    queue.tested()
+    queue.do(Hold(**queue.common(), job="a", reason="freeze"))
+    queue.refused(ship_of(queue), "a is on hold: freeze")
+    queue.do(ship_of(queue, override="agreed"))
+    assert (queue.job().record.hold, queue.job().record.feedback[-1].text) == (None, "shipped: agreed")
+
+
+def test_ship_waits_for_the_approvals_of_the_fleet() -> None:
+    queue = Queue()
+    queue.limit(approvers=2)
+    queue.tested()
+    queue.do(approve_of(queue))
+    queue.refused(ship_of(queue), "a has 1 of 2 approvals")
+    queue.refused(approve_of(queue), "alice approved a already", done=True)
+    queue.do(approve_of(queue, by="bob"))
+    queue.do(ship_of(queue))
+
+
+def test_ship_waits_for_its_own_reviewers_and_counts_nobody_else() -> None:
+    queue = Queue()
+    queue.tested(review_policy=ReviewPolicy("manual", ("bob", "carol"), 1))
+    queue.do(approve_of(queue))
+    queue.refused(ship_of(queue), "a has 0 of 1 approvals of bob, carol")
+    queue.do(approve_of(queue, by="carol"))
+    queue.do(ship_of(queue))
+
+
+def test_approvals_of_an_earlier_attempt_do_not_count() -> None:
+    queue = Queue()
+    queue.limit(approvers=1)
+    queue.tested()
+    queue.do(approve_of(queue))
+    queue.do(reject_of(queue, requeue=True))
+    queue.do(queue.land_of(queue.claim()))
+    queue.do(queue.verified_of(queue.fence()))
+    queue.refused(ship_of(queue), "a has 0 of 1 approvals")
+
+
+# --- reject, requeue, cancel ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", [Stage.REVIEW, Stage.TESTING])
+@pytest.mark.parametrize("requeue", [False, True])
+def test_reject_ends_the_job_or_starts_a_new_submission_with_the_message(stage: Stage, requeue: bool) -> None:
+    queue = Queue()
+    judged(queue) if stage is Stage.REVIEW else queue.tested()
+    queue.at = "2026-11-22T10:00:00Z"
+    queue.do(reject_of(queue, requeue=requeue))
+    record = queue.job().record
+    assert queue.job().stage is (Stage.INBOX if requeue else Stage.FAILED)
+    assert record.feedback[-1].text == "wrong colour"
+    assert (record.submission, record.attempts, record.epoch) == ((2, 0, 1) if requeue else (1, 1, 1))
+    assert record.queued == (queue.at if requeue else NOW)
+
+
+@pytest.mark.parametrize("stage", [Stage.FAILED, Stage.DEAD_LETTER])
+def test_requeue_starts_a_new_submission_counters_zero_and_the_epoch_goes_on(stage: Stage) -> None:
+    queue = Queue()
+    queue.in_stage(stage)
+    epoch = queue.job().record.epoch
+    queue.do(requeue_of(queue, message="again"))
+    record = queue.job().record
+    assert (record.submission, record.attempts, record.infra, record.preempted, record.lost) == (2, 0, 0, 0, 0)
+    assert (record.epoch, record.not_before, record.verdict, record.branch) == (epoch, None, None, "")
+    assert record.feedback[-1].text == "again"
+    assert queue.claim().epoch == epoch + 1
+
+
+def test_requeue_without_a_message_adds_none() -> None:
+    queue = Queue()
+    queue.failed()
+    queue.do(requeue_of(queue))
+    assert queue.job().record.feedback == ()
+
+
+@pytest.mark.parametrize("stage", LIVE)
+def test_cancel_ends_a_live_job_and_drops_its_lease(stage: Stage) -> None:
+    queue = Queue()
+    queue.in_stage(stage)
+    queue.do(cancel_of(queue, message="not needed"))
+    left = queue.job()
+    assert (left.stage, left.lease, left.record.feedback[-1].text) == (Stage.FAILED, None, "cancelled: not needed")
+    if stage in (Stage.BUILDING, Stage.REVIEW):
+        assert (left.record.runs[-1].outcome, left.record.runs[-1].ended) == ("cancelled", NOW)
+
+
+def test_cancel_takes_a_broken_job_out_of_the_way() -> None:
+    broken = replace(job("a", Stage.BUILDING, problem="its lease was written by hand"), lease=lease("a"))
+    queue = Queue.having(broken)
+    queue.do(cancel_of(queue))
+    assert (queue.job().stage, queue.job().problem, queue.job().lease, queue.job().record.feedback) == (Stage.FAILED, "", None, ())
+
+
+# --- approve, pause, resume, repair --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", LIVE)
+def test_a_pause_and_its_end_change_nothing_but_the_record(stage: Stage) -> None:
+    queue = Queue()
+    before = queue.in_stage(stage)
+    queue.do(pause_of(queue))
+    assert queue.job().record.pause == Note("alice", NOW, "wait")
+    queue.refused(pause_of(queue), "a is paused already by alice", done=True)
+    queue.do(resume_of(queue))
+    after = queue.job()
+    assert (after.stage, after.lease, after.record.pause, after.record.epoch) == (stage, before.lease, None, before.record.epoch)
+    queue.refused(resume_of(queue), "neither paused nor on hold", done=True)
+
+
+def test_resume_lifts_a_hold_and_the_job_is_to_be_verified_again() -> None:
+    queue = Queue()
+    held(queue)
+    queue.do(resume_of(queue))
+    assert (queue.job().record.hold, queue.job().to_be_verified) == (None, True)
+
+
+def test_resume_lifts_the_hold_of_a_shipped_job() -> None:
+    queue = Queue()
+    queue.shipped()
+    queue.do(Hold(**queue.common(), job="a", reason="merge conflict"))
+    queue.do(resume_of(queue))
+    assert queue.job().record.hold is None
+
+
+def test_repair_puts_the_jobs_own_file_back_into_the_inbox() -> None:
+    queue = Queue()
+    queue.started()
+    queue.put(replace(queue.job(), blob="edited", problem="its file was edited by hand"))
+    change = queue.do(repair_of(queue))
+    left = queue.job()
+    assert (left.stage, left.blob, left.problem, left.lease, left.record.submission) == (Stage.INBOX, "blob-a", "", None, 2)
+    assert change.event.get("Aq-Reason") == "its file was edited by hand"
+    assert queue.claim().epoch == 2
+
+
+def test_repair_without_a_record_keeps_the_file_that_is_there() -> None:
+    queue = Queue.having(job("a", Stage.TESTING, problem="moved by hand", record=Record()))
+    queue.do(repair_of(queue))
+    assert queue.job().blob == "blob-a"
+
+
+def test_repair_of_a_sound_job_is_done() -> None:
+    queue = Queue()
+    queue.add()
+    queue.refused(repair_of(queue), "a needs no repair", done=True)
+
+
+def test_a_stray_file_is_removed_only_while_it_is_listed() -> None:
+    queue = Queue.having(problems=(Problem("queue/inbox/x.txt", "not a job"),))
+    change = queue.do(RemoveStray(**queue.common(), path="queue/inbox/x.txt"))
+    assert (change.removed, change.jobs, change.event.detail) == (("queue/inbox/x.txt",), (), "remove queue/inbox/x.txt")
+    queue.refused(RemoveStray(**queue.common(), path="queue/aq.yaml"), "is not a stray file", done=True)

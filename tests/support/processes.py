@@ -1,0 +1,39 @@
+"""What is left on this machine: processes by the folders in their environment, and lock files of git."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import psutil
+
+
+def left_over(root: Path) -> list[psutil.Process]:
+    """The live processes, but this one, that were started with an `AQ_` variable that lies below `root`,
+    or that work there."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            marks = [value for name, value in process.environ().items() if name.startswith("AQ_")]
+            if any(value.startswith(str(root)) for value in (*marks, process.cwd())):
+                found.append(process)
+    return found
+
+
+def marked(name: str, value: str) -> list[psutil.Process]:
+    """The live processes with exactly this variable in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def git_locks(root: Path) -> list[Path]:
+    """Lock files that git leaves behind when it is killed. Our own `lock` files are held by the kernel and
+    mean nothing once their process is gone."""
+    return [path for path in root.rglob("*.lock") if ".git" in str(path) and "mirrors" not in str(path)]
