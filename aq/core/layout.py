@@ -47,6 +47,14 @@ def _files(job: Job) -> dict[str, FileEdit]:
     return files
 
 
+def names_on(path: str) -> list[str]:
+    """The names of a path in the tree, from the root. A stage folder is flat but for the archive: what
+    looks like a path below it is one name, which only a hostile client can have written."""
+    below = path.split("/", 2)
+    flat = len(below) == 3 and below[0] == QUEUE and below[1] in set(Stage) - {Stage.SHIPPED}
+    return below if flat else path.split("/")
+
+
 def _left(before: Job | None) -> Iterable[str]:
     """The paths that a job leaves. What was changed by hand may have files that do not show in the job."""
     if before and before.problem:

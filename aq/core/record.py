@@ -97,6 +97,7 @@ class Record:
     delivery: str = ""
     delivered: str = ""
     schedule: str = ""
+    secret_allowed: bool = False
     runs: tuple[Run, ...] = ()
     older: tuple[str, ...] = ()
 

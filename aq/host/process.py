@@ -23,8 +23,9 @@ RUN_ID = "AQ_RUN_ID"
 HEAD_BYTES = 8 * 1024 * 1024
 TAIL_BYTES = 2 * 1024 * 1024
 _MAX_LINE = 64 * 1024
-# When its parent dies this shell reads end of file, and takes the engine's group with it.
-_LIFELINE = 'read -r word; [ "$word" = done ] || kill -s KILL -- "-$1"'
+# When its parent dies this shell reads end of file, and takes the engine's group with it. It is there
+# before the engine is, and told whom to watch: no engine runs unwatched while a shell starts.
+_LIFELINE = 'read -r group || exit; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Child:
         self._known: dict[int, float] = {}
         self._stop_lock = threading.Lock()
         self._log = CappedLog(log, known_secrets)
+        self._lifeline = _start_lifeline()
         source: IO[bytes] | int = stdin.open("rb") if stdin else subprocess.DEVNULL
         try:
             self._process = subprocess.Popen(
@@ -115,12 +117,13 @@ class Child:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError:
+            self._tell_lifeline("")
             self._log.close()
             raise
         finally:
             if stdin and not isinstance(source, int):
                 source.close()
-        self._lifeline = self._start_lifeline()
+        self._tell_lifeline(f"{self.pid}\n", last=False)
         if on_start:
             on_start(self.pid, _started(self.pid))
         self._pump = threading.Thread(target=self._pump_output, name=f"pump {run_id[:8]}", daemon=True)
@@ -131,16 +134,15 @@ class Child:
         """The pid of the first process, which is also its group's id."""
         return self._process.pid
 
-    def _start_lifeline(self) -> subprocess.Popen[bytes] | None:
-        if os.name != "posix":
-            return None
-        return subprocess.Popen(
-            ["/bin/sh", "-c", _LIFELINE, "aq-lifeline", str(self.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    def _tell_lifeline(self, words: str, *, last: bool = True) -> None:
+        pipe = self._lifeline.stdin if self._lifeline else None
+        if not self._lifeline or not pipe:
+            return
+        with contextlib.suppress(OSError):
+            pipe.write(words.encode())
+            pipe.close() if last else pipe.flush()
+        if last:
+            self._lifeline.wait()
 
     def _pump_output(self) -> None:
         assert self._process.stdout
@@ -171,11 +173,7 @@ class Child:
         if self._pump.is_alive() or self._survivors():
             self._end(self._survivors())
             self._pump.join(timeout=2)
-        if self._lifeline and self._lifeline.stdin:
-            with contextlib.suppress(OSError):
-                self._lifeline.stdin.write(b"done\n")
-                self._lifeline.stdin.close()
-            self._lifeline.wait()
+        self._tell_lifeline("done\n")
         self._log.close()
         if self._process.stdout and not self._pump.is_alive():
             self._process.stdout.close()
@@ -221,6 +219,18 @@ class Child:
 
     def _end(self, processes: list[psutil.Process]) -> None:
         end_processes(processes, self.grace)
+
+
+def _start_lifeline() -> subprocess.Popen[bytes] | None:
+    if os.name != "posix":
+        return None
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _LIFELINE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def end_processes(processes: list[psutil.Process], grace: float) -> None:

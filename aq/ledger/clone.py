@@ -32,7 +32,7 @@ class Clone:
     def take_in(self) -> list[str]:
         """Copy dropped files to the spool; what to tell a person, each thing once."""
         noted = self.intake.collect()
-        return self._once([f"not taken in: {note.why}" for note in noted.not_taken])
+        return self._once([*noted.renamed, *(f"not taken in: {note.why}" for note in noted.not_taken)])
 
     def submissions(self) -> list[Operation]:
         """What waits to be submitted and was not refused before."""

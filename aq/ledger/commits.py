@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aq.core.ids import slug
 from aq.core.instants import Instant, unix
-from aq.core.layout import FileEdit
+from aq.core.layout import FileEdit, names_on
 from aq.ledger.gitproc import check
 from aq.ledger.objects import Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, Entry, Tree
@@ -112,11 +112,11 @@ class Committer:
         removed: list[bytes] = []
         added: list[Entry] = []
         for name, edit in nested.items():
-            entry = self._entry(tree, name.encode(), edit)
+            entry = self._entry(tree, name.encode("utf-8", "surrogateescape"), edit)
             if entry:
                 added.append(entry)
             else:
-                removed.append(name.encode())
+                removed.append(name.encode("utf-8", "surrogateescape"))
         changed = tree.changed(removed, added)
         return self._write_tree(changed) if changed.lines else ""
 
@@ -137,7 +137,7 @@ def _nested(edits: list[FileEdit]) -> Nested:
     root: Nested = {}
     for edit in edits:
         here = root
-        *folders, name = edit.path.split("/")
+        *folders, name = names_on(edit.path)
         for folder in folders:
             below = here.setdefault(folder, {})
             assert isinstance(below, dict)

@@ -47,6 +47,7 @@ class Noted:
     """What intake did in one pass, for people."""
 
     taken: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
     not_taken: list[NotTaken] = field(default_factory=list)
 
 
@@ -89,9 +90,10 @@ def checked(content: bytes, file: str, *, allow_secret: bool = False) -> Manifes
 
 
 def job_id_for(stem: str, manifest: Manifest, *, fresh: bool) -> str:
-    """The id of a new job: from its idempotency key, or from its name (with a random end if `fresh`)."""
+    """The id of a new job: from its idempotency key alone, so that it is the same whatever the file's
+    name is, or from its name (with a random end if `fresh`)."""
     if manifest.idempotency_key:
-        return keyed_id(stem, manifest.idempotency_key)
+        return keyed_id(manifest.idempotency_key, manifest.idempotency_key)
     if fresh or not is_id(stem):
         return suffixed(stem, random_suffix()) if fresh else slug(stem)
     return stem
@@ -107,7 +109,7 @@ class Intake:
         self.inbox = clone / QUEUE / Stage.INBOX
         self.clone = clone
         self.state = state / "intake.json"
-        self.taken = self._load()
+        self.taken = self._load() | self._spooled()
         self._stats: dict[str, tuple[tuple[int, int], str]] = {}
         self._first_seen: dict[str, tuple[tuple[int, int], float]] = {}
 
@@ -117,6 +119,11 @@ class Intake:
             return {str(name): {str(k): str(v) for k, v in entry.items()} for name, entry in saved.items()}
         except (OSError, ValueError, AttributeError):
             return {}
+
+    def _spooled(self) -> dict[str, dict[str, str]]:
+        """What was copied to the spool, also when a crash came before it was noted."""
+        waiting = [entry for entry in self.spool.entries() if isinstance(entry.operation, (Add, Revise))]
+        return {e.origin: {"blob": e.operation.blob, "job": e.operation.job} for e in waiting if e.origin}
 
     def _save(self) -> None:
         write_atomic(self.state, json.dumps(self.taken).encode())
@@ -206,6 +213,9 @@ class Intake:
         self.taken[name] = {"blob": blob, "job": operation.job}
         self._save()
         noted.taken.append(operation.job)
+        if operation.job != stem:
+            why = f": {present.id} is in {present.stage} already" if present else ""
+            noted.renamed.append(f"{QUEUE}/inbox/{name} is submitted as {operation.job}{why}")
 
     def _operation(
         self, name: str, wanted: str, blob: str, manifest: Manifest, present: Job | None, snapshot: Snapshot

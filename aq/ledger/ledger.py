@@ -52,7 +52,7 @@ class Ledger:
         committer = PlumbingCommitter if self.oid_size == 32 else Committer
         self.committer = committer(self.objects, self.oid_size)
         self.history = History(self.objects, git_dir, self.oid_size)
-        self.cache = ParseCache(self.store.paths.home / "parsed.jsonl")
+        self.cache = ParseCache(self.store.paths.home / "parsed.jsonl", self.objects.read)
         self.reader = Reader(self.objects, self.cache, self.history.ages, self.oid_size)
         tip = self.store.seen_tip()
         if tip and self.objects.has(tip):

@@ -15,6 +15,7 @@ from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
 
 Value = TypeVar("Value")
 _KINDS = {RECORD_SUFFIX: "record", LEASE_SUFFIX: "lease", JOB_SUFFIX: "job"}
+_REFUSED = (".", "..", ".git")
 _MODES = {
     b"120000": "a symbolic link",
     b"160000": "a nested repository",
@@ -54,7 +55,7 @@ class Listing:
         files, strays = dict(self.files), dict(self.strays)
         touched = set()
         for raw_name in changed:
-            name = raw_name.decode("utf-8", "replace")
+            name = raw_name.decode("utf-8", "surrogateescape")
             stem = _stem(name)
             if stem:
                 touched.add(stem)
@@ -97,7 +98,11 @@ def _irregular(entry: tuple[bytes, bytes]) -> str:
 
 
 def _stray(name: str, entry: tuple[bytes, bytes] | None) -> str:
-    if entry is None or name.startswith(".") or name == "README.md":
+    if entry is None or name == "README.md":
+        return ""
+    if "/" in name or name in _REFUSED:
+        return "a name that git itself refuses: remove it"
+    if name.startswith("."):
         return ""
     if irregular := _irregular(entry):
         return irregular

@@ -5,101 +5,132 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aq import __version__
-from aq.core.errors import InvalidFileError
+from aq.core.errors import AqError, InvalidFileError
 from aq.core.manifest import Manifest
 from aq.core.secrets import find_secret
 from aq.core.values import plain, revive
 
 Value = TypeVar("Value")
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-1"
+FORMAT = f"{__version__}-2"
+MAX_FILE = 64 * 1024 * 1024
+MAX_KEPT = 200_000
+_Key = tuple[str, str]
 
 
 class ParseCache:
-    """Remembers what each blob says. The same blob always parses to the same value."""
+    """Remembers what each blob says as a manifest, a record, a lease or a beat. The same blob always
+    parses to the same value. `read` gets a blob that is not known."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self._known: dict[str, Any] = {}
-        self._data: dict[str, dict[str, Any]] | None = None
-        self._fresh: list[str] = []
+    def __init__(self, path: Path | None, read: Callable[[str], bytes]) -> None:
+        self.path, self.read = path, read
+        self._known: dict[_Key, Any] = {}
+        self._stored: dict[_Key, dict[str, Any]] | None = None
+        self._blobs: set[str] = set()
+        self._fresh: dict[_Key, str] = {}
 
-    def _load(self) -> dict[str, dict[str, Any]]:
-        if self._data is None:
-            self._data = {}
-            if self.path and self.path.exists():
-                for line in self.path.read_text("utf-8", "replace").splitlines():
-                    with contextlib.suppress(ValueError, KeyError, TypeError):
-                        entry = json.loads(line)
-                        if entry["f"] == FORMAT:
-                            self._data[entry["b"]] = entry
-        return self._data
+    def _load(self) -> dict[_Key, dict[str, Any]]:
+        if self._stored is None:
+            self._stored = {}
+            lines = self._text().splitlines()
+            for line in lines:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    if entry["f"] == FORMAT:
+                        self._stored[entry["k"], entry["b"]] = entry
+                        self._blobs.add(entry["b"])
+        return self._stored
+
+    def _text(self) -> str:
+        try:
+            return self.path.read_text("utf-8", "replace") if self.path else ""
+        except OSError:
+            return ""
 
     def flush(self) -> None:
-        """Append what was parsed since the last time. Losing it costs only time."""
+        """Append what was parsed since the last time. Losing it costs only time; a file that grew too
+        long begins anew."""
         if self.path and self._fresh:
-            data = self._load()
-            lines = [json.dumps(data[blob], separators=(",", ":")) for blob in self._fresh]
-            with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as file:
-                # One write of whole lines: concurrent appends do not mix inside a line.
-                file.write("\n".join(["", *lines, ""]))
-        self._fresh = []
+            with contextlib.suppress(OSError):
+                grown = self.path.exists() and self.path.stat().st_size > MAX_FILE
+                with self.path.open("w" if grown else "a", encoding="utf-8") as file:
+                    # One write of whole lines: concurrent appends do not mix inside a line.
+                    file.write("\n".join(["", *self._fresh.values(), ""]))
+        self._fresh = {}
 
     def missing(self, blobs: list[str]) -> list[str]:
-        """The blobs that were never parsed."""
-        return [blob for blob in blobs if blob not in self._known and blob not in self._load()]
+        """The blobs that were never parsed as anything: worth reading in one batch."""
+        self._load()
+        return [blob for blob in blobs if blob not in self._blobs]
 
-    def manifest(self, blob: str, content: bytes | None) -> Manifest | str:
-        """The manifest of a job file, or what is wrong with it as `line N: what; hint`."""
-        value: Manifest | str | None = self._get(blob, Manifest)
+    def manifest(
+        self, blob: str, content: bytes | None = None, *, secret_allowed: bool = False
+    ) -> Manifest | str:
+        """The manifest of a job file, or what is wrong with it as `line N: what; hint`. A file that a
+        person let pass although it seems to hold a secret is parsed anew: there are few."""
+        if secret_allowed:
+            return _parse_manifest(self.read(blob) if content is None else content, secret_allowed=True)
+        value: Manifest | str | None = self._get(Manifest, blob)
         if value is None:
-            assert content is not None
-            value = _parse_manifest(content)
-            self._put(blob, value)
+            value = _parse_manifest(self.read(blob) if content is None else content)
+            self._put(Manifest, blob, value)
         return value
 
     def value(self, cls: type[Value], blob: str, content: bytes | None, file: str) -> Value | str:
-        """A record or lease, or what is wrong with it."""
-        value = self._get(blob, cls)
+        """A record, lease or beat, or what is wrong with it."""
+        value: Value | str | None = self._get(cls, blob)
         if value is None:
             from aq.core.codec import decode_as  # pydantic is slow to import and rarely needed here
 
-            assert content is not None
             try:
-                value = decode_as(cls, content, file)
+                value = decode_as(cls, self.read(blob) if content is None else content, file)
             except InvalidFileError as error:
                 value = str(error)
-            self._put(blob, value)
-        return value  # type: ignore[no-any-return]
-
-    def _get(self, blob: str, cls: type[Value]) -> Any:
-        value = self._known.get(blob)
-        if value is None:
-            entry = self._load().get(blob)
-            if entry is not None:
-                value = entry["e"] if "e" in entry else revive(cls, entry["v"])
-                self._known[blob] = value
+            self._put(cls, blob, value)
         return value
 
-    def _put(self, blob: str, value: Any) -> None:
-        self._known[blob] = value
-        error = {"e": value} if isinstance(value, str) else {"v": plain(value)}
-        self._load()[blob] = {"f": FORMAT, "b": blob, **error}
-        self._fresh.append(blob)
+    def _get(self, cls: type[Value], blob: str) -> Value | str | None:
+        key = (cls.__name__, blob)
+        value: Value | str | None = self._known.get(key)
+        if value is None:
+            entry = self._load().pop(key, None)
+            if entry is not None:
+                with contextlib.suppress(ValueError, KeyError, TypeError, AqError):
+                    value = entry["e"] if "e" in entry else revive(cls, entry["v"])
+                    self._remember(key, value)
+        return value
+
+    def _put(self, cls: type[Value], blob: str, value: Value | str) -> None:
+        key = (cls.__name__, blob)
+        self._remember(key, value)
+        said = {"e": value} if isinstance(value, str) else {"v": plain(value)}
+        self._fresh[key] = json.dumps({"f": FORMAT, "k": key[0], "b": blob, **said}, separators=(",", ":"))
+        if len(self._fresh) > MAX_KEPT // 10:
+            self.flush()
+
+    def _remember(self, key: _Key, value: Any) -> None:
+        self._known[key] = value
+        self._blobs.add(key[1])
+        if len(self._known) > MAX_KEPT:
+            # A host runs for months, and beats alone are new every minute: forget the oldest half.
+            for old in list(self._known)[: MAX_KEPT // 2]:
+                del self._known[old]
+            self._blobs = {blob for _, blob in self._known}
 
 
-def _parse_manifest(content: bytes) -> Manifest | str:
+def _parse_manifest(content: bytes, *, secret_allowed: bool = False) -> Manifest | str:
     from aq.core.jobfile import parse_job  # as above
 
     try:
         manifest, _ = parse_job(content)
     except InvalidFileError as error:
         return str(error)
-    secret = find_secret(content.decode("utf-8", "replace"))
+    secret = None if secret_allowed else find_secret(content.decode("utf-8", "replace"))
     if secret:
         return f"line {secret.line}: this looks like a secret ({secret.kind}); remove it and revoke it"
     return manifest

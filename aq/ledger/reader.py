@@ -105,13 +105,16 @@ class JobParser:
         where = f"{QUEUE}/{folder.path}/{name}"
         record, lease = Record(), None
         problems: list[str] = []
-        manifest = self.cache.manifest(files.job, contents.get(files.job)) if files.job else Manifest()
+        if files.record:
+            read = self.cache.value(Record, files.record, contents.get(files.record), where + RECORD_SUFFIX)
+            record, problems = (Record(), [read]) if isinstance(read, str) else (read, [])
+        manifest: Manifest | str = Manifest()
+        if files.job:
+            text, allowed = contents.get(files.job), record.secret_allowed
+            manifest = self.cache.manifest(files.job, text, secret_allowed=allowed)
         if isinstance(manifest, str):
             problems.append(f"{where}{JOB_SUFFIX}:{manifest.removeprefix('line ')}")
             manifest = Manifest()
-        if files.record:
-            read = self.cache.value(Record, files.record, contents.get(files.record), where + RECORD_SUFFIX)
-            record, problems = (Record(), [*problems, read]) if isinstance(read, str) else (read, problems)
         if files.lease:
             held = self.cache.value(Lease, files.lease, contents.get(files.lease), where + LEASE_SUFFIX)
             if isinstance(held, str):

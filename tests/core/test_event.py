@@ -85,6 +85,8 @@ def test_an_event_comes_back_though_its_text_is_hostile(event: Event) -> None:
     assert back is not None
     assert (back.op, back.job, back.source, back.target, back.host) == (event.op, event.job, event.source, event.target, event.host)
     assert (back.epoch, back.attempt, back.op_id, back.by) == (event.epoch, event.attempt, event.op_id, one_line(event.by))
+    if len(subject(event)) < 120:
+        assert back.detail == one_line(event.detail)
     assert back.extra == tuple((name, one_line(text)) for name, text in event.extra)
 
 

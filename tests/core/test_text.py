@@ -131,7 +131,7 @@ def test_what_is_no_id(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Fix Login!", "fix-login"), ("CON", "con-job"), ("", "job"), ("日本", "job"), ("Grüße", "gru-e"), ("--x--", "x"), ("../../etc", "etc"), ("a.b.md", "a-b-md")],
+    [("Fix Login!", "fix-login"), ("CON", "con-job"), ("", "job"), ("日本", "job"), ("Grüße", "grue"), ("--x--", "x"), ("../../etc", "etc"), ("a.b.md", "a-b-md")],
 )
 def test_a_slug_is_made_from_any_text(text: str, expected: str) -> None:
     assert slug(text) == expected
@@ -147,7 +147,7 @@ def test_every_slug_is_an_id_with_or_without_a_suffix(text: str, suffix: str) ->
 
 
 def test_a_key_gives_the_same_id_on_every_host_and_another_key_another() -> None:
-    assert keyed_id("Fix login", "k1") == keyed_id("fix-login", "k1") == "fix-login-bv6ulyqfc6d4"
+    assert keyed_id("Fix login", "k1") == keyed_id("fix-login", "k1") == "fix-login-nk47d24ppuzy"
     assert keyed_id("fix-login", "k2") != keyed_id("fix-login", "k1")
     assert len(keyed_id("x" * 200, "k")) == MAX_ID
 

@@ -146,18 +146,19 @@ def test_what_arrives_while_the_remote_is_away_goes_with_the_next_push(fleet: Fl
 
 
 def test_a_push_interval_is_a_floor_between_two_pushes_of_a_host(fleet: Fleet) -> None:
-    settings = "cadence: {preset: local, poll: 0.2s, beat: 5s, ttl: 30s, push-interval: 1.5s}\n"
+    settings = "cadence: {preset: local, poll: 200ms, beat: 5s, ttl: 30s, push-interval: 800ms}\n"
     (fleet.you.path / "queue" / "aq.yaml").write_text(settings)
     git(fleet.you.path, "commit", "--quiet", "-am", "slower")
     git(fleet.you.path, "push", "--quiet", "origin", "HEAD:main")
     for name in ("one", "two"):
         landed(add(fleet.you.ledger(), name, "---\nengine: shell\n---\ntrue\n"))
+    ada = fleet.machine("ada")
     times = fleet.hub / "times"
     (fleet.hub / "hooks" / "post-receive").write_text(f"#!/bin/sh\ndate +%s.%N >> '{times}'\n")
     (fleet.hub / "hooks" / "post-receive").chmod(0o755)
-    fleet.machine("ada").aq("run", "--host", "ada", "--until-idle")
+    ada.aq("run", "--host", "ada", "--until-idle")
     pushed = [float(line) for line in times.read_text().split()]
     gaps = [late - early for early, late in pairwise(pushed)]
-    # The first push is the beat that every claim needs; the farewell is not held back.
-    assert all(gap > 1.2 for gap in gaps[1:-1]), gaps
+    # The farewell is not held back.
+    assert all(gap > 0.7 for gap in gaps[:-1]), gaps
     assert len(pushed) <= 7

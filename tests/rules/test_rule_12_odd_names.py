@@ -89,8 +89,8 @@ def test_an_odd_entry_stops_no_host_and_shows_its_reason(fleet: Fleet, odd: str)
     ids=["a path upwards", "dot dot", "dot", "a path", "a path out of the repository", "no UTF-8", "dot git"],
 )
 def test_a_name_that_git_itself_refuses_stops_no_host_and_shows_its_reason(fleet: Fleet, name: bytes) -> None:
-    plant_raw(fleet.machine("eve").path, name)
     tale = story(fleet, "ada")
+    plant_raw(fleet.machine("eve").path, name)
     tale.ledger.fetch()
     tale.testing("good")
     shown = fleet.you.aq("status").stdout

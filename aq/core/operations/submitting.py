@@ -18,11 +18,13 @@ from aq.core.snapshot import Snapshot
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add(Operation):
     """A job file, already stored as `blob`. Adding the same content again changes nothing. With an
-    idempotency key, other content supersedes the job while it waits for its first claim."""
+    idempotency key, other content supersedes the job while it waits for its first claim. A person
+    may say that what looks like a secret in it is none."""
 
     job: str
     blob: str
     manifest: Manifest
+    secret_allowed: bool = False
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused when the id belongs to other content."""
@@ -32,9 +34,8 @@ class Add(Operation):
         if present is None and snapshot.known(self.job):
             return Refusal(f"the id {self.job} is taken by an ended job", "give the file another name")
         if present is None:
-            job = Job(
-                self.job, Stage.INBOX, str(Stage.INBOX), self.blob, self.manifest, Record(queued=self.at)
-            )
+            record = Record(queued=self.at, secret_allowed=self.secret_allowed)
+            job = Job(self.job, Stage.INBOX, str(Stage.INBOX), self.blob, self.manifest, record)
             return self.change(Trigger.ADD, None, job)
         if self.blob in (present.blob, present.record.blob):
             return Refusal(f"{self.job} is submitted already and is in {present.stage}", done=True)
@@ -60,16 +61,16 @@ class Revise(Operation):
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused once the job was claimed: its file never changes after that (I7)."""
-        job = snapshot.stages.get(Stage.INBOX, {}).get(self.job)
-        if job is None:
+        job = snapshot.stages.get(Stage.INBOX, {}).get(self.job) or snapshot.find(self.job)
+        if job and job.blob == self.blob:
+            return Refusal(f"{self.job} has this content already", done=True)
+        if job is None or job.stage is not Stage.INBOX:
             return missing_job(snapshot, self.job)
         if job.record.epoch > 0:
             return Refusal(
                 f"{self.job} was claimed before: its file cannot change any more",
                 f"`aq add` the new text as another job, or `aq cancel {self.job}` first",
             )
-        if job.blob == self.blob:
-            return Refusal(f"{self.job} has this content already", done=True)
         record = replace(job.record, blob=self.blob) if job.record.blob else job.record
         after = replace(job, blob=self.blob, manifest=self.manifest, record=record, problem="")
         return self.change(Trigger.REVISE, job, after)

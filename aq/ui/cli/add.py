@@ -81,7 +81,9 @@ def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json
     for source, manifest in checked_sources:
         blob = queue.ledger.write_blob(source.content)
         job = job_id_for(slug(source.stem), manifest, fresh=True)
-        operation = Add(**asked(queue.who.name), job=job, blob=blob, manifest=manifest)
+        operation = Add(
+            **asked(queue.who.name), job=job, blob=blob, manifest=manifest, secret_allowed=allow_secret
+        )
         queue.clone.spool.put(Spooled(operation, source.content.decode()))
         operations.append(operation)
     code, added = 0, []

@@ -1,0 +1,214 @@
+"""Jobs, snapshots, prompts, retries, outcomes and results: what is derived and what follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aq.core.change import Refusal
+from aq.core.instants import unix
+from aq.core.job import Job
+from aq.core.lifecycle import Stage
+from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
+from aq.core.operations import Fail, Land, Release, ResumeFleet, Unverified, Verified
+from aq.core.prompt import prompt_of
+from aq.core.record import CheckResult, Note, Record, Run, Verdict
+from aq.core.results import Landed, Refused, Waiting, reason_of
+from aq.core.retry import after_failure, after_return, backoff
+from aq.core.settle import Ending, Outcome, settle, settle_verify
+from aq.core.snapshot import NoArchive
+from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snapshot
+
+FENCE = lease("a").fence
+VERDICT = Verdict(1, "passed", NOW, "mac-1")
+
+# --- job -----------------------------------------------------------------------------------------
+
+
+def reviewed(**record: object) -> Job:
+    return job("a", Stage.REVIEW, record=Record(epoch=1, **record))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "verify", "person"),
+    [
+        (reviewed(), True, False),
+        (reviewed(verdict=VERDICT), False, True),
+        (reviewed(verdict=replace(VERDICT, epoch=0)), True, False),
+        (reviewed(hold=Note("alice", NOW)), False, True),
+        (job("a", Stage.REVIEW, host="mac-1"), False, False),
+        (job("a", Stage.TESTING), False, True),
+        (job("a"), False, False),
+    ],
+    ids=["landed", "judged", "judged in an older epoch", "held", "being verified", "tested", "waiting"],
+)
+def test_in_review_no_lease_and_no_verdict_means_to_be_verified_not_waiting_for_a_person(found: Job, verify: bool, person: bool) -> None:
+    assert (found.to_be_verified, found.waits_for_person) == (verify, person)
+
+
+def test_the_queue_s_order_is_priority_then_age_then_name() -> None:
+    old, new = Record(queued="2026-11-20T00:00:00Z"), Record(queued=NOW)
+    jobs = [
+        job("z", record=new, priority=Priority.CRITICAL),
+        job("unknown-age", record=Record()),
+        job("b", record=old),
+        job("a", record=new),
+        job("c", record=new),
+        job("d", record=old, priority=Priority.LOW),
+    ]
+    assert [one.id for one in sorted(jobs, key=lambda one: one.order)] == ["z", "unknown-age", "b", "a", "c", "d"]
+
+
+def test_a_job_s_title_is_its_name_until_it_has_one() -> None:
+    assert (job("a").title, job("a", title="Fix").title) == ("a", "Fix")
+
+
+def test_only_the_very_lease_holds_a_job() -> None:
+    held = job("a", host="mac-1")
+    assert held.held_by(FENCE)
+    assert not held.held_by(replace(FENCE, epoch=2))
+    assert not held.held_by(replace(FENCE, nonce="n2"))
+    assert not job("a").held_by(FENCE)
+
+
+def test_a_record_knows_its_last_run() -> None:
+    assert Record().last_run is None
+    assert job("a", host="mac-1").record.last_run == Run(1, "mac-1", "n1", "shell", NOW, 1)
+
+
+# --- snapshot ------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_finds_and_lists_jobs_and_knows_the_shipped_ones() -> None:
+    seen = snapshot([job("a"), job("b", host="mac-1"), job("c", Stage.SHIPPED), job("d", Stage.REVIEW, host="mac-2")])
+    assert [name for name in "abcdx" if seen.known(name)] == ["a", "b", "c", "d"]
+    assert [one.stage for one in map(seen.find, "abcd") if one] == [Stage.INBOX, Stage.BUILDING, Stage.SHIPPED, Stage.REVIEW]
+    assert seen.find("x") is None
+    assert {one.id for one in seen.jobs()} == {"a", "b", "d"}
+    assert {one.id for one in seen.jobs(Stage.REVIEW)} == {"d"}
+    assert {one.id for one in seen.leased()} == {"b", "d"}
+
+
+def test_an_empty_archive_has_nothing() -> None:
+    assert ("a" in NoArchive(), len(NoArchive()), NoArchive().get("a")) == (False, 0, None)
+
+
+def test_apply_leaves_the_old_snapshot_as_it_was_and_names_the_new_tip() -> None:
+    queue = Queue()
+    old = queue.now
+    change = queue.do(queue.add_of())
+    assert old.find("a") is None
+    assert (old.apply(change, "1" * 40).tip, old.apply(change).tip) == ("1" * 40, old.tip)
+
+
+# --- prompt --------------------------------------------------------------------------------------
+
+
+def test_a_first_prompt_is_the_text_of_the_job() -> None:
+    assert prompt_of(job("a"), "\nFix it.\n\n") == "Fix it.\n"
+
+
+def test_a_later_prompt_tells_what_people_said_and_how_runs_ended() -> None:
+    runs = (
+        Run(1, "mac-1", "n1", "shell", NOW, 1, ended=NOW, outcome="timeout", reason="2h"),
+        Run(2, "mac-2", "n2", "shell", NOW, 1, ended=NOW, outcome="passed"),
+        Run(3, "mac-2", "n3", "shell", NOW, 2),
+    )
+    found = job("a", record=Record(feedback=(Note("alice", NOW, "wrong colour"),), runs=runs))
+    assert prompt_of(found, "Fix it.") == (
+        f"Fix it.\n\n## Feedback on earlier attempts\n\n- alice, {NOW}: wrong colour\n\n"
+        "## How earlier attempts ended\n\n- attempt 1 on mac-1: timeout: 2h\n"
+    )
+
+
+# --- retry ---------------------------------------------------------------------------------------
+
+
+def tried(attempts: int, epoch: int = 1, **retry: object) -> Job:
+    return job("a", record=Record(attempts=attempts, epoch=epoch), retry=Retry(**retry))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("failure", FAILURE_CLASSES)
+def test_each_class_is_retried_or_not_by_default(failure: str) -> None:
+    assert after_failure(tried(1), failure, NOW).stage is (Stage.INBOX if failure in RETRIED_BY_DEFAULT else Stage.FAILED)
+
+
+def test_a_retry_says_which_it_is_and_the_last_failure_that_it_was_the_last() -> None:
+    assert after_failure(tried(1, max=2), "crash", NOW).reason == "crash, retry 1 of 2"
+    last = after_failure(tried(3, max=2), "crash", NOW)
+    assert (last.stage, last.not_before, last.reason) == (Stage.DEAD_LETTER, None, "crash in attempt 3 of 3")
+    assert after_failure(tried(1, on=("timeout",)), "crash", NOW).reason == "crash is not retried"
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 10_000), st.integers(0, 1000), st.floats(0, 366 * 86400))
+def test_a_backoff_doubles_within_a_quarter_and_ends_at_a_day(attempts: int, epoch: int, seconds: float) -> None:
+    delay = unix(backoff(tried(attempts, epoch, backoff=seconds), NOW)) - unix(NOW)
+    whole = min(seconds * 2 ** min(max(attempts - 1, 0), 20), 86400)
+    assert 0.75 * whole - 1 <= delay <= 1.25 * whole
+
+
+def test_a_backoff_is_the_same_on_every_host_and_differs_between_epochs() -> None:
+    assert backoff(tried(1, 1, backoff=3600), NOW) == backoff(tried(1, 1, backoff=3600), NOW) == "2026-11-21T11:06:45Z"
+    assert len({backoff(tried(1, epoch, backoff=3600), NOW) for epoch in range(9)}) == 9
+
+
+def test_a_return_is_bounded() -> None:
+    assert (after_return(3, 3, "lost").stage, after_return(3, 3, "lost").reason) == (Stage.INBOX, "lost")
+    assert (after_return(4, 3, "lost").stage, after_return(4, 3, "lost").reason) == (Stage.DEAD_LETTER, "lost 4 times, the limit is 3")
+
+
+# --- settle --------------------------------------------------------------------------------------
+
+FACTS = {"branch": "aq/a/1", "tip": "f" * 40, "usd": 0.5, "tokens": 9}
+
+
+def test_a_done_run_lands() -> None:
+    made = settle(FENCE, Outcome(Ending.DONE, pushed=True, **FACTS), NOW, "op")  # type: ignore[arg-type]
+    assert made == Land(at=NOW, by="mac-1", op_id="op", fence=FENCE, pushed=True, **FACTS)  # type: ignore[arg-type]
+
+
+def test_a_failed_run_fails_with_its_class() -> None:
+    made = settle(FENCE, Outcome(Ending.FAILED, "timeout", "2h", **FACTS), NOW, "op")  # type: ignore[arg-type]
+    assert made == Fail(at=NOW, by="mac-1", op_id="op", fence=FENCE, failure="timeout", reason="2h", **FACTS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ending", [Ending.INFRA, Ending.STOPPED, Ending.FENCED])
+def test_any_other_ending_gives_the_job_back_with_a_reason(ending: Ending) -> None:
+    kept = {name: FACTS[name] for name in ("branch", "tip", "usd")}
+    assert settle(FENCE, Outcome(ending, **kept), NOW, "op") == Release(at=NOW, by="mac-1", op_id="op", fence=FENCE, reason=str(ending), **kept)  # type: ignore[arg-type]
+    told = settle(FENCE, Outcome(ending, reason="disk full"), NOW, "op")
+    assert isinstance(told, Release)
+    assert told.reason == "disk full"
+
+
+def test_a_verify_settles_by_its_first_failed_check() -> None:
+    common = {"at": NOW, "by": "mac-1", "op_id": "op", "fence": FENCE}
+    assert settle_verify(FENCE, (), NOW, "op") == Unverified(**common)  # type: ignore[arg-type]
+    assert settle_verify(FENCE, PASSED, NOW, "op") == Verified(**common, checks=PASSED)  # type: ignore[arg-type]
+    failed = (*PASSED, *FAILED, CheckResult("later", False))
+    assert settle_verify(FENCE, failed, NOW, "op") == Fail(**common, failure="verify_failed", reason="test -f done: exit 1", checks=failed)  # type: ignore[arg-type]
+    bare = settle_verify(FENCE, (CheckResult("make", False),), NOW, "op")
+    assert isinstance(bare, Fail)
+    assert bare.reason == "make"
+
+
+# --- results and manifests -----------------------------------------------------------------------
+
+
+def test_a_result_says_why_it_did_not_land() -> None:
+    asked = ResumeFleet(at=NOW, by="alice", op_id="op")
+    queue = Queue()
+    change = queue.do(queue.add_of())
+    assert reason_of(Landed(asked, "c" * 40, change)) == ""
+    assert reason_of(Refused(asked, Refusal("no", "do this"))) == "no; do this"
+    assert reason_of(Waiting(asked, "the remote is away")) == "the remote is away"
+
+
+def test_a_manifest_takes_from_the_defaults_only_what_they_give() -> None:
+    own = Manifest(lock="own", given=("lock",))
+    assert own.over(Manifest(timeout=5)) is own
+    assert own.over(Manifest(lock="x", timeout=5, given=("lock", "timeout"))) == replace(own, timeout=5)
