@@ -76,7 +76,8 @@ def open_runner(start: Path, host: str, slots: int | None, say: Callable[[str], 
     from aq.ledger.beatwriter import BeatWriter
     from aq.ledger.clone import ResultSpool
     from aq.ledger.paths import host_state
-    from aq.runner.runner import Me, Runner
+    from aq.runner.runner import Runner
+    from aq.runner.state import Me
 
     config = load_host_config(host, slots)
     who = Identity(f"aq {config.name}", f"{config.name}@hosts.aq.invalid")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aq.core.job import Job
 from aq.core.layout import JOB_SUFFIX, RECORD_SUFFIX
 from aq.core.lifecycle import Stage
-from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
-
-if TYPE_CHECKING:
-    from aq.ledger.reader import Reader
+from aq.ledger.jobs import Folder, JobParser
+from aq.ledger.listing import Files, Listing
+from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 
 # After this many look-ups in one day folder an index of its names is worth making.
 _INDEX_AFTER = 20
@@ -38,16 +35,16 @@ class _Day:
             self.ids = self.all_ids()
         return job in self.ids
 
-    def wanting(self, reader: Reader) -> tuple[str, ...]:
+    def wanting(self, parser: JobParser) -> tuple[str, ...]:
         """The jobs whose record says that delivery is wanted. A day folder never changes under its
         own id, so this is found once."""
         if self._wanting is None:
             names = {name: oid.hex() for _, name, oid in names_of(self.raw, self.size)}
             oids = {name: oid for name, oid in names.items() if name.endswith(RECORD_SUFFIX.encode())}
-            fresh = [oid for oid in oids.values() if oid not in reader.settled_records]
-            contents = dict(zip(fresh, reader.objects.read_many(fresh), strict=True))
+            fresh = [oid for oid in oids.values() if oid not in parser.settled]
+            contents = dict(zip(fresh, parser.objects.read_many(fresh), strict=True))
             wanting = {oid for oid, content in contents.items() if b"\ndelivery: wanted\n" in content}
-            reader.settled_records.update(set(fresh) - wanting)
+            parser.settled.update(set(fresh) - wanting)
             stems = (name[: -len(RECORD_SUFFIX)].decode() for name, oid in oids.items() if oid in wanting)
             self._wanting = tuple(stems)
         return self._wanting
@@ -61,8 +58,8 @@ class _Day:
 class TreeArchive:
     """`queue/shipped` at one tree. Days whose tree did not change are taken over from `old`."""
 
-    def __init__(self, reader: Reader, oid: str, old: TreeArchive | None) -> None:
-        self._reader, self.oid = reader, oid
+    def __init__(self, parser: JobParser, oid_size: int, oid: str, old: TreeArchive | None) -> None:
+        self._parser, self._size, self.oid = parser, oid_size, oid
         # An archive that nobody looked into knows nothing: keep only the last one that does.
         self._old: TreeArchive | None = old if old is None or old._loaded is not None else old._old
         self._loaded: list[_Day] | None = None
@@ -73,9 +70,9 @@ class TreeArchive:
         if self._loaded is None:
             known = {day.oid: day for day in self._old._loaded or []} if self._old else {}
             self._old = None
-            size = self._reader.oid_size
+            size = self._size
             self._loaded = [
-                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, self._reader.objects.tree(oid), size)
+                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, self._parser.objects.tree(oid), size)
                 for path, oid in self._walk("", self.oid, 3)
             ]
         return self._loaded
@@ -84,7 +81,9 @@ class TreeArchive:
         if not oid or depth == 0:
             return [(path, oid)] if oid else []
         found: list[tuple[str, str]] = []
-        for name, (mode, below) in sorted(self._reader._entries(oid).items(), reverse=True):
+        for name, (mode, below) in sorted(
+            entries_of(self._parser.objects.tree(oid), self._size).items(), reverse=True
+        ):
             if mode == TREE_MODE and name.isdigit():
                 found += self._walk(f"{path}/{name}".lstrip("/"), below, depth - 1)
         return found
@@ -96,21 +95,12 @@ class TreeArchive:
         # Two files per job; dotfiles are not in day folders.
         return sum(day.raw.count(f"{RECORD_SUFFIX}\0".encode()) for day in self.days)
 
-    def recent(self, count: int) -> list[str]:
-        """The ids of the days shipped last, enough for `count` jobs."""
-        ids: list[str] = []
-        for day in self.days:
-            ids += sorted(day.all_ids())
-            if len(ids) >= count:
-                break
-        return ids
-
     def undelivered(self) -> list[Job]:
         """Jobs of the last days whose work is still to be merged into its target. Each record is
         looked at once."""
         found: list[Job] = []
         for day in self.days[:_DELIVERY_DAYS]:
-            for job in day.wanting(self._reader):
+            for job in day.wanting(self._parser):
                 shipped = self.get(job)
                 if shipped and shipped.record.delivery == "wanted":
                     found.append(shipped)
@@ -118,12 +108,9 @@ class TreeArchive:
 
     def get(self, job: str) -> Job | None:
         """The shipped job with its record, parsed now."""
-        from aq.ledger.listing import Files, Listing
-        from aq.ledger.reader import Folder
-
         for day in self.days:
             if day.has(job):
                 blobs = {name: oid.hex() for _, name, oid in names_of(day.raw, day.size)}
                 files = Files(blobs[f"{job}{JOB_SUFFIX}".encode()], blobs[f"{job}{RECORD_SUFFIX}".encode()])
-                return Folder(self._reader.parser, Stage.SHIPPED, day.path, Listing(files={job: files}))[job]
+                return Folder(self._parser, Stage.SHIPPED, day.path, Listing(files={job: files}))[job]
         return None

@@ -122,8 +122,10 @@ class Intake:
 
     def _spooled(self) -> dict[str, dict[str, str]]:
         """What was copied to the spool, also when a crash came before it was noted."""
-        waiting = [entry for entry in self.spool.entries() if isinstance(entry.operation, (Add, Revise))]
-        return {e.origin: {"blob": e.operation.blob, "job": e.operation.job} for e in waiting if e.origin}
+        waiting = [(entry.origin, entry.operation) for entry in self.spool.entries() if entry.origin]
+        return {
+            name: {"blob": op.blob, "job": op.job} for name, op in waiting if isinstance(op, (Add, Revise))
+        }
 
     def _save(self) -> None:
         write_atomic(self.state, json.dumps(self.taken).encode())

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from aq.core.change import Refusal
 from aq.core.errors import FrozenError, TryLaterError
 from aq.core.event import parse
 from aq.core.fleet import Beat
@@ -37,6 +38,7 @@ class Ledger:
         self.pusher = Pusher(self)
         self.rewound = ("", "")
         self.on_fetch: Callable[[], None] = lambda: None
+        self.vet: Callable[[Operation], Refusal | None] = lambda _: None
         self._open()
 
     def _open(self) -> None:

@@ -28,6 +28,8 @@ _ROUNDS = 60
 # A host has other things to do than to win one race: what did not land waits for its next tick.
 SECONDS = 20.0
 _LOOKS = 5
+# A race won makes up for this much of one lost.
+_EASE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Pusher:
         self.pushes = 0
         self.lost = 0
         self._cycle = 0.05
+        self._crowd = 0.0
+        self._longest = MAX_SLEEP
 
     def perform(
         self, operations: Sequence[Operation], beat: BeatWriter | None, seconds: float = SECONDS
@@ -63,22 +67,25 @@ class Pusher:
         results: dict[str, Result] = {}
         why = "too many lost races"
         started = time.monotonic()
+        self._longest = min(MAX_SLEEP, seconds / 2)
         try:
             for attempt in range(_ROUNDS):
                 asked = self._settle(results) | asked
-                self._round([op for op_id, op in asked.items() if op_id not in results], results, beat)
+                todo = [op for op_id, op in asked.items() if op_id not in results]
+                self._round(todo, results, beat, fresh=attempt > 0)
                 if len(results) >= len(asked) or time.monotonic() - started > seconds:
                     break
-                self._sleep(attempt, seconds / 2)
         except TryLaterError as error:
             why = error.what
         return [results.get(op_id) or Waiting(op, why) for op_id, op in asked.items()]
 
-    def _sleep(self, attempt: int, most: float = MAX_SLEEP) -> None:
+    def _sleep(self, losses: float) -> None:
         # In units of this host's own measured cycle, so that it scales with distance and load.
-        time.sleep(min(MAX_SLEEP, most, random.uniform(0, self._cycle * 2 ** min(attempt + 1, 8))))
+        time.sleep(min(self._longest, random.uniform(0, self._cycle * 2 ** min(losses + 1, 8))))
 
-    def _round(self, todo: list[Operation], results: dict[str, Result], beat: BeatWriter | None) -> None:
+    def _round(
+        self, todo: list[Operation], results: dict[str, Result], beat: BeatWriter | None, *, fresh: bool
+    ) -> None:
         """One build and one push; adds to `results` what it settles."""
         stack, refused = self._build_fresh(todo)
         if stack is None:
@@ -90,10 +97,14 @@ class Pusher:
         pushed = self._push(stack, beat)
         landed = pushed.verdict is Verdict.OK
         if landed:
+            self._crowd = max(0.0, self._crowd - _EASE)
             self.ledger.advance(stack.tip)
         elif pushed.verdict is Verdict.POLICY:
             self._one_by_one(stack, pushed, results)
         else:
+            # A cached tip may just be old; a loss on a fresh one shows that the hub is crowded. That is
+            # kept for the next group: a busy host would learn it anew with every push.
+            self._crowd += fresh
             landed = self._landed_after_all(stack, pushed)
         if landed:
             # Only now is it certain that the refusals were decided on the newest tip.
@@ -118,6 +129,8 @@ class Pusher:
         if pushed.verdict is Verdict.UNKNOWN:
             # Remember it first, for the fetch may fail as well.
             self.unsettled = stack
+        # Before the fetch: a wait after it would only make the new tip old again.
+        self._sleep(self._crowd)
         self.ledger.fetch()
         landed = pushed.verdict is not Verdict.UP_TO_DATE and self.ledger.contains(stack.tip)
         if landed or self.ledger.tip != stack.base:
@@ -155,7 +168,7 @@ class Pusher:
         refused: list[Refused] = []
         tip = self.ledger.tip
         for operation in operations:
-            decided = operation.decide(self.ledger.reader.snapshot(tip))
+            decided = self.ledger.vet(operation) or operation.decide(self.ledger.reader.snapshot(tip))
             if isinstance(decided, Refusal):
                 refused.append(Refused(operation, decided))
                 continue

@@ -3,171 +3,22 @@ a job whose files did not change is reused, a blob that was parsed is not parsed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from itertools import combinations
 
-from aq.core.instants import Instant
-from aq.core.job import Job
-from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, PROFILES, QUEUE, RECORD_SUFFIX
-from aq.core.lease import Lease
+from aq.core.layout import PROFILES, QUEUE
 from aq.core.lifecycle import Stage
-from aq.core.manifest import Manifest
-from aq.core.record import Record
 from aq.core.settings import Pause, Settings, Spend
-from aq.core.snapshot import OPEN_STAGES, Archive, NoArchive, Problem, Snapshot
+from aq.core.snapshot import OPEN_STAGES, Problem, Snapshot
 from aq.ledger.archive import TreeArchive
 from aq.ledger.commits import parse_commit
-from aq.ledger.listing import Files, Listing
+from aq.ledger.jobs import Ages, Folder, JobParser
+from aq.ledger.listing import Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
-from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
+from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 
-Ages = Callable[[str, list[str]], Mapping[str, Instant]]
 _SPEND_DAYS = 3
-
-
-class Folder(Mapping[str, Job]):
-    """The jobs of one stage folder, parsed when they are looked at. What `old` has parsed is taken
-    over, but for the jobs that its listing and this one do not share."""
-
-    def __init__(
-        self,
-        parser: JobParser,
-        stage: Stage,
-        path: str,
-        listing: Listing,
-        old: Folder | None = None,
-        tree: str = "",
-    ) -> None:
-        self._parser, self.stage, self.path, self.listing = parser, stage, path, listing
-        self.files, self.tree = listing.files, tree
-        self._jobs: dict[str, Job] = dict(old._jobs) if old is not None else {}
-        for name in listing.touched:
-            self._jobs.pop(name, None)
-
-    def __getitem__(self, name: str) -> Job:
-        job = self._jobs.get(name)
-        if job is None:
-            job = self._jobs[name] = self._parser.parse(self, [name])[0]
-        return job
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.files
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.files)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """The files here that are not a job's."""
-        return self.listing.problems(self.stage)
-
-    def forget(self, name: str) -> None:
-        """Parse this job anew when it is looked at next."""
-        self._jobs.pop(name, None)
-
-    def load(self) -> None:
-        """Parse everything at once: far fewer round trips than one by one."""
-        names = [name for name in self.files if name not in self._jobs]
-        if names:
-            self._jobs.update(zip(names, self._parser.parse(self, names), strict=True))
-
-    def values(self):  # type: ignore[no-untyped-def]
-        """All jobs, in no particular order."""
-        self.load()
-        return self._jobs.values()
-
-
-class JobParser:
-    """Turns the files of jobs into Job values."""
-
-    def __init__(self, objects: Objects, cache: ParseCache, ages: Ages) -> None:
-        self.objects, self.cache, self.ages = objects, cache, ages
-        self.defaults = Manifest()
-        self.archive: Archive = NoArchive()
-        self.duplicates: Mapping[str, str] = {}
-        self.tip = ""
-
-    def parse(self, folder: Folder, names: list[str]) -> list[Job]:
-        """The jobs of these names."""
-        files = [folder.files[name] for name in names]
-        blobs = [blob for f in files for blob in (f.job, f.record, f.lease) if blob]
-        unknown = list(dict.fromkeys(self.cache.missing(blobs)))
-        contents = dict(zip(unknown, self.objects.read_many(unknown), strict=True))
-        jobs = [self._job(folder, name, f, contents) for name, f in zip(names, files, strict=True)]
-        return self._aged(jobs)
-
-    def _job(self, folder: Folder, name: str, files: Files, contents: Mapping[str, bytes]) -> Job:
-        where = f"{QUEUE}/{folder.path}/{name}"
-        record, lease = Record(), None
-        problems: list[str] = []
-        if files.record:
-            read = self.cache.value(Record, files.record, contents.get(files.record), where + RECORD_SUFFIX)
-            record, problems = (Record(), [read]) if isinstance(read, str) else (read, [])
-        manifest: Manifest | str = Manifest()
-        if files.job:
-            text, allowed = contents.get(files.job), record.secret_allowed
-            manifest = self.cache.manifest(files.job, text, secret_allowed=allowed)
-        if isinstance(manifest, str):
-            problems.append(f"{where}{JOB_SUFFIX}:{manifest.removeprefix('line ')}")
-            manifest = Manifest()
-        if files.lease:
-            held = self.cache.value(Lease, files.lease, contents.get(files.lease), where + LEASE_SUFFIX)
-            if isinstance(held, str):
-                problems.append(f"{held} (it was written by hand)")
-            else:
-                lease = held
-        manifest = (
-            replace(manifest.over(self.defaults), every=None)
-            if record.schedule
-            else manifest.over(self.defaults)
-        )
-        job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease)
-        problem = "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job)
-        if not files.job:
-            problem = "its file was removed or moved by hand"
-        if not problem and folder.stage is Stage.INBOX and not files.record and name in self.archive:
-            problem = "the same id was shipped before: this newer file is out of play"
-        return replace(job, problem=problem) if problem else job
-
-    def _aged(self, jobs: list[Job]) -> list[Job]:
-        ageless = [job.id for job in jobs if job.record.queued is None and job.stage is Stage.INBOX]
-        if not ageless:
-            return jobs
-        ages = self.ages(self.tip, ageless)
-        return [
-            replace(job, record=replace(job.record, queued=ages[job.id])) if job.id in ages else job
-            for job in jobs
-        ]
-
-
-def _illegal(job: Job) -> str:
-    """What shows that a job was changed by hand in a way that the table does not hold (rule 12)."""
-    record, lease = job.record, job.lease
-    if record.stage is not job.stage:
-        return f"moved by hand from {record.stage} to {job.stage}"
-    if record.epoch and record.blob != job.blob:
-        return "its file was edited by hand after the first claim"
-    if lease and not _serves_newest_run(job, lease):
-        return "its lease was written by hand"
-    if job.stage is Stage.BUILDING and not lease:
-        return "its lease was removed by hand"
-    return ""
-
-
-def _serves_newest_run(job: Job, lease: Lease) -> bool:
-    run = job.record.last_run
-    return (
-        job.stage in (Stage.BUILDING, Stage.REVIEW)
-        and run is not None
-        and not run.ended
-        and (lease.job, lease.host, lease.epoch, lease.nonce)
-        == (job.id, run.host, job.record.epoch, run.nonce)
-    )
 
 
 def _seniority(folder: Folder, name: str) -> tuple[bool, bool, bool]:
@@ -181,7 +32,6 @@ class Reader:
     def __init__(self, objects: Objects, cache: ParseCache, ages: Ages, oid_size: int = 20) -> None:
         self.objects, self.cache, self.oid_size = objects, cache, oid_size
         self.parser = JobParser(objects, cache, ages)
-        self.settled_records: set[str] = set()
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
 
@@ -221,10 +71,7 @@ class Reader:
         return self._last
 
     def _entries(self, tree: str) -> dict[str, tuple[bytes, str]]:
-        if not tree:
-            return {}
-        found = names_of(self.objects.tree(tree), self.oid_size)
-        return {name.decode("utf-8", "replace"): (mode, oid.hex()) for mode, name, oid in found}
+        return entries_of(self.objects.tree(tree), self.oid_size) if tree else {}
 
     def _stages(self, queue: Mapping[str, tuple[bytes, str]]) -> dict[Stage, Folder]:
         stages: dict[Stage, Folder] = {}
@@ -278,14 +125,13 @@ class Reader:
                     by_path[path].forget(name)
             self.parser.duplicates = found
 
-    def _archive(self, queue: Mapping[str, tuple[bytes, str]]) -> Archive:
+    def _archive(self, queue: Mapping[str, tuple[bytes, str]]) -> TreeArchive:
         mode, oid = queue.get(Stage.SHIPPED, (TREE_MODE, ""))
         last = self._last.archive if self._last else None
-        if isinstance(last, TreeArchive) and last.oid == oid:
-            return last
-        return TreeArchive(
-            self, oid if mode == TREE_MODE else "", last if isinstance(last, TreeArchive) else None
-        )
+        old = last if isinstance(last, TreeArchive) else None
+        if old and old.oid == oid:
+            return old
+        return TreeArchive(self.parser, self.oid_size, oid if mode == TREE_MODE else "", old)
 
     def _blob(self, queue: Mapping[str, tuple[bytes, str]], name: str) -> tuple[str, bytes | None]:
         mode, oid = queue.get(name, (b"", ""))

@@ -90,3 +90,9 @@ class Tree:
 def names_of(raw: bytes, oid_size: int = 20) -> list[tuple[bytes, bytes, bytes]]:
     """(mode, name, oid) of each entry: the fast form for reading."""
     return _ENTRY[oid_size].findall(raw)
+
+
+def entries_of(raw: bytes, oid_size: int = 20) -> dict[str, tuple[bytes, str]]:
+    """Mode and object id of each entry, by name."""
+    found = names_of(raw, oid_size)
+    return {name.decode("utf-8", "replace"): (mode, oid.hex()) for mode, name, oid in found}

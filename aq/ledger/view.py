@@ -117,37 +117,40 @@ class View:
         for entry in listed.out.decode("utf-8", "surrogateescape").split("\0"):
             state, path = entry[:2], entry[3:]
             if state == "??":
-                self._drop_if_taken(path, snapshot)
+                self._drop_if_taken(path, snapshot, report)
             elif state == " M":
                 self._keep_late_edit(path, snapshot, report)
             elif state == " D":
                 self._restore_deleted(path, snapshot, report)
 
-    def _drop_if_taken(self, path: str, snapshot: Snapshot) -> None:
+    def _drop_if_taken(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
         """A dropped file that is in the queue by now is removed: the view shows the job instead."""
-        name = path.removeprefix(f"{QUEUE}/inbox/")
-        taken = self.intake.taken.get(name)
-        if not taken or "/" in name:
-            return
-        job = snapshot.find(taken["job"])
-        if job is None or taken["blob"] not in (job.blob, job.record.blob):
-            return
+        folder, _, name = path.rpartition("/")
+        taken = self.intake.taken.get(name) if folder == f"{QUEUE}/inbox" else None
+        job = snapshot.find(taken["job"] if taken else name.removesuffix(JOB_SUFFIX))
         file = self.clone / path
+        if job is None or not name.lower().endswith(JOB_SUFFIX) or file.is_symlink():
+            return
         try:
             # Not if it was edited in this very moment.
-            if self.ledger.write_blob(file.read_bytes()) == taken["blob"]:
+            if self.ledger.write_blob(file.read_bytes()) in (job.blob, job.record.blob):
                 file.unlink()
         except OSError:
             return
+        if not taken and not file.exists():
+            report.notes.append(f"{path} is in the queue already, as {job.id} in {job.stage}")
 
     def _keep_late_edit(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
         job = self._job_of(path, snapshot)
         if job is None or not path.endswith(JOB_SUFFIX):
             return
         found = snapshot.find(job)
-        if found is None or (found.stage is Stage.INBOX and found.record.epoch == 0):
-            return
         content = (self.clone / path).read_bytes()
+        if found is None or (found.stage is Stage.INBOX and found.record.epoch == 0):
+            if found and self.ledger.write_blob(content) == found.blob:
+                # The edit was submitted. In the index it no longer stands in the way of the tip that has it.
+                self._git("add", "--", path)
+            return
         kept = private_dir(self.edited) / f"{job}.edited"
         kept.write_bytes(content)
         self._git("checkout", "--quiet", "HEAD", "--", path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aq.core.eligible import work_below
 from aq.core.job import Job
 from aq.core.jobfile import parse_job
@@ -24,12 +22,10 @@ from aq.core.operations import (
 from aq.core.prompt import prompt_of
 from aq.core.results import Landed, Refused, Result
 from aq.core.work import Order
-
-if TYPE_CHECKING:
-    from aq.runner.runner import Runner
+from aq.runner.state import Held, State
 
 
-def apply_result(runner: Runner, result: Result) -> None:
+def apply_result(runner: State, result: Result) -> None:
     """Take in the result of one operation of this host."""
     match result:
         case Landed():
@@ -40,27 +36,27 @@ def apply_result(runner: Runner, result: Result) -> None:
             pass
 
 
-def _landed(runner: Runner, result: Landed) -> None:
+def _landed(runner: State, result: Landed) -> None:
     operation = result.operation
     match operation:
         case Claim() | VerifyClaim():
-            _begin(runner, runner.landed(result), verify=isinstance(operation, VerifyClaim))
+            _begin(runner, result.change.jobs[0].after, verify=isinstance(operation, VerifyClaim))
         case Land():
             _land(runner, operation)
         case Verified() | Unverified() | Fail() | Release():
-            job = runner.landed(result)
+            job = result.change.jobs[0].after
             runner.say(f"{job.id}: {_words(operation)} -> {job.stage}")
             runner.drop(operation.fence)
         case Delivered() | Hold():
             runner.delivering.discard(operation.job)
         case Reclaim():
-            job = runner.landed(result)
+            job = result.change.jobs[0].after
             runner.say(f"{job.id}: reclaimed from {operation.lapse.host} -> {job.stage}")
         case _:
             pass
 
 
-def _land(runner: Runner, operation: Land) -> None:
+def _land(runner: State, operation: Land) -> None:
     held = runner.held.get(operation.fence)
     if held:
         held.landed = True
@@ -83,7 +79,7 @@ def _words(operation: Operation) -> str:
             return type(operation).__name__.lower()
 
 
-def _refused(runner: Runner, operation: Operation, why: str, *, done: bool) -> None:
+def _refused(runner: State, operation: Operation, why: str, *, done: bool) -> None:
     match operation:
         case Delivered() | Hold():
             runner.delivering.discard(operation.job)
@@ -97,7 +93,7 @@ def _refused(runner: Runner, operation: Operation, why: str, *, done: bool) -> N
             pass
 
 
-def _late(runner: Runner, operation: Land | Unverified | Verified | Fail | Release, why: str) -> None:
+def _late(runner: State, operation: Land | Unverified | Verified | Fail | Release, why: str) -> None:
     """The result came too late: nothing of it lands, its branch is kept and named."""
     runner.say(f"{operation.fence.job}: {why}")
     held = runner.held.get(operation.fence)
@@ -109,9 +105,7 @@ def _late(runner: Runner, operation: Land | Unverified | Verified | Fail | Relea
         runner.submit(Fenced(**runner.now_op(), fence=operation.fence, branch=branch, tip=tip))
 
 
-def _begin(runner: Runner, job: Job, *, verify: bool) -> None:
-    from aq.runner.runner import Held
-
+def _begin(runner: State, job: Job, *, verify: bool) -> None:
     assert job.lease
     body = _body(runner, job)
     fence = job.lease.fence
@@ -133,5 +127,5 @@ def _begin(runner: Runner, job: Job, *, verify: bool) -> None:
     runner.bench.start(order)
 
 
-def _body(runner: Runner, job: Job) -> str:
+def _body(runner: State, job: Job) -> str:
     return parse_job(runner.ledger.read_commit_blob(job.blob), job.id)[1]

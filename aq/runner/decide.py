@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 
 from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat, Lapse
@@ -15,15 +14,14 @@ from aq.core.settle import Ending, settle, settle_verify
 from aq.core.work import Checked, Ended
 from aq.runner.deliver import deliver
 from aq.runner.presence import compose
-
-if TYPE_CHECKING:
-    from aq.runner.runner import Held, Runner
+from aq.runner.state import Held, State
+from aq.runner.watch import OWN_ORPHAN
 
 REFUSAL_SECONDS = 60.0
 _MAX_REFUSALS = 50
 
 
-def verdict_of(runner: Runner, held: Held, report: Ended | Checked) -> list[Operation]:
+def verdict_of(runner: State, held: Held, report: Ended | Checked) -> list[Operation]:
     """The operations that a report of the bench means."""
     fence, at = held.fence, runner.now_op()
     if isinstance(report, Ended):
@@ -38,7 +36,7 @@ def verdict_of(runner: Runner, held: Held, report: Ended | Checked) -> list[Oper
     return [settle_verify(fence, report.checks, at["at"], at["op_id"])]
 
 
-def _fenced(runner: Runner, held: Held) -> list[Operation]:
+def _fenced(runner: State, held: Held) -> list[Operation]:
     outcome = held.outcome
     runner.drop(held.fence)
     if outcome is None or not outcome.tip:
@@ -46,7 +44,7 @@ def _fenced(runner: Runner, held: Held) -> list[Operation]:
     return [Fenced(**runner.now_op(), fence=held.fence, branch=outcome.branch, tip=outcome.tip)]
 
 
-def decide(runner: Runner) -> list[Operation]:
+def decide(runner: State) -> list[Operation]:
     """Everything this host wants to do now that no report asked for."""
     operations = _obey_stop(runner) + _own_leases(runner) + _reclaims(runner)
     planned = _planned(runner)
@@ -61,14 +59,14 @@ def decide(runner: Runner) -> list[Operation]:
     ]
 
 
-def may_claim(runner: Runner) -> bool:
+def may_claim(runner: State) -> bool:
     """No confirmed beat, no claim (rule 5); nor while draining, stopping or suspended."""
     if runner.draining or runner.stopping or runner.suspended or runner.confirmed_at is None:
         return False
     return runner.clock.boottime() - runner.confirmed_at < runner.settings.cadence.ttl * 2 / 3
 
 
-def _obey_stop(runner: Runner) -> list[Operation]:
+def _obey_stop(runner: State) -> list[Operation]:
     pause = runner.ledger.snapshot().pause
     if pause and pause.stop:
         for fence, held in runner.held.items():
@@ -79,11 +77,11 @@ def _obey_stop(runner: Runner) -> list[Operation]:
     return []
 
 
-def _busy(runner: Runner, job: str) -> bool:
+def _busy(runner: State, job: str) -> bool:
     return any(operation.about == job for operation in runner.pending.values())
 
 
-def _own_leases(runner: Runner) -> list[Operation]:
+def _own_leases(runner: State) -> list[Operation]:
     """A live lease of ours that nothing of ours serves: reclaimed when its run is known to be dead,
     released when it was never started (rules 4 and 6)."""
     operations: list[Operation] = []
@@ -99,7 +97,7 @@ def _own_leases(runner: Runner) -> list[Operation]:
         ):
             continue
         if lease.nonce in runner.orphans:
-            lapse = Lapse(lease.fence.key, lease.host, "own-orphan", 0.0, lease.ttl, 0.0)
+            lapse = Lapse(lease.fence.key, lease.host, OWN_ORPHAN, 0.0, lease.ttl, 0.0)
             operations.append(Reclaim(**runner.now_op(), job=job.id, lapse=lapse))
         elif lease.nonce in known:
             operations.append(
@@ -108,7 +106,7 @@ def _own_leases(runner: Runner) -> list[Operation]:
     return operations
 
 
-def _reclaims(runner: Runner) -> list[Operation]:
+def _reclaims(runner: State) -> list[Operation]:
     if runner.stopping or runner.suspended:
         return []
     snapshot, clock = runner.ledger.snapshot(), runner.clock.boottime()
@@ -122,14 +120,14 @@ def _reclaims(runner: Runner) -> list[Operation]:
     return operations
 
 
-def _live(runner: Runner) -> dict[str, Beat]:
+def _live(runner: State) -> dict[str, Beat]:
     cadence = runner.settings.cadence
     hosts = runner.watch.live(runner.ledger.beats, runner.clock.boottime(), cadence.grace)
     hosts[runner.me.host] = compose(runner)
     return hosts
 
 
-def _planned(runner: Runner) -> Plan:
+def _planned(runner: State) -> Plan:
     """The fleet's plan, without the jobs that this host finds it must refuse."""
     now, clock, me = runner.clock.now(), runner.clock.boottime(), runner.me.host
     runner.refuses = {
@@ -151,7 +149,7 @@ def _planned(runner: Runner) -> Plan:
     return planned
 
 
-def _could_run(runner: Runner, planned: Plan) -> bool:
+def _could_run(runner: State, planned: Plan) -> bool:
     """Whether any assignment of the plan is one that this host could take in another round."""
     snapshot = runner.ledger.snapshot()
     for assignment in planned.assignments:
@@ -165,7 +163,7 @@ def _could_run(runner: Runner, planned: Plan) -> bool:
     return any(why == "waits for a free slot" for why in planned.waiting.values()) and bool(runner.held)
 
 
-def _spawns(runner: Runner) -> list[Operation]:
+def _spawns(runner: State) -> list[Operation]:
     """Schedules that are due, each submitted by the live host that it falls to."""
     snapshot, now = runner.ledger.snapshot(), runner.clock.now()
     if snapshot.pause or snapshot.settings_error:
@@ -183,7 +181,7 @@ def _spawns(runner: Runner) -> list[Operation]:
     return operations
 
 
-def _claim(runner: Runner, assignment: Assignment) -> Operation:
+def _claim(runner: State, assignment: Assignment) -> Operation:
     nonce = secrets.token_hex(8)
     runner.memory.add_nonce(nonce)
     me = runner.me

@@ -4,19 +4,16 @@ result back, and says so; a conflict becomes a hold (DESIGN section 5, rule 9)."
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.operations import Delivered, Hold, Operation
 from aq.core.plan import rendezvous
 from aq.core.work import Brought
-
-if TYPE_CHECKING:
-    from aq.runner.runner import Runner
+from aq.runner.state import State
 
 
-def deliver(runner: Runner, hosts: Mapping[str, Beat]) -> bool:
+def deliver(runner: State, hosts: Mapping[str, Beat]) -> bool:
     """Start the merges that fall to this host; whether any is under way."""
     if not runner.stopping and runner.confirmed_at is not None:
         for job in runner.ledger.snapshot().archive.undelivered():
@@ -26,7 +23,7 @@ def deliver(runner: Runner, hosts: Mapping[str, Beat]) -> bool:
     return bool(runner.delivering)
 
 
-def _mine(runner: Runner, job: Job, hosts: Mapping[str, Beat]) -> bool:
+def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
     manifest = job.manifest
     if manifest.deliver != "merge" or job.record.hold or runner.bench.why_not(manifest):
         return False
@@ -38,7 +35,7 @@ def _mine(runner: Runner, job: Job, hosts: Mapping[str, Beat]) -> bool:
     return max(able, key=lambda name: rendezvous(name, job.id), default="") == runner.me.host
 
 
-def brought(runner: Runner, report: Brought) -> Operation:
+def brought(runner: State, report: Brought) -> Operation:
     """The operation that a finished merge means."""
     if report.oid:
         runner.say(f"{report.job}: delivered as {report.oid[:12]}")

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from aq.runner.runner import Held, Runner
+from aq.runner.state import Held, State
 
 SUSPEND_AT = 2 / 3
 
 
-def guard(runner: Runner) -> None:
+def guard(runner: State) -> None:
     """Suspend the engines at two thirds of the TTL without a confirmed beat; let them go on when a
     beat is confirmed; at the whole TTL, stop only the work that must not run twice."""
     if runner.confirmed_at is None:
@@ -32,7 +29,7 @@ def guard(runner: Runner) -> None:
         _unknown(runner)
 
 
-def _suspend_all(runner: Runner, *, on: bool) -> None:
+def _suspend_all(runner: State, *, on: bool) -> None:
     for fence in runner.held:
         runner.bench.suspend(fence, on=on)
 
@@ -47,7 +44,7 @@ def must_stop(held: Held) -> bool:
     )
 
 
-def _unknown(runner: Runner) -> None:
+def _unknown(runner: State) -> None:
     for fence, held in runner.held.items():
         if held.stopping or held.fenced:
             continue

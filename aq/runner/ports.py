@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from aq.core.change import Refusal
 from aq.core.fleet import Beat
 from aq.core.instants import Instant
 from aq.core.job import Job
@@ -49,6 +50,7 @@ class LedgerPort(Protocol):
     tip: str
     beats: dict[str, tuple[str, Beat]]
     on_fetch: Callable[[], None]
+    vet: Callable[[Operation], Refusal | None]
 
     def fetch(self) -> None:
         """Look at the remote."""

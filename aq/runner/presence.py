@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 from aq.core.fleet import Beat
 from aq.core.operations import Claim, VerifyClaim
-
-if TYPE_CHECKING:
-    from aq.runner.runner import Runner
-
-BEAT_RETRY = 5.0
+from aq.runner.state import BEAT_RETRY, State
 
 
-def take_name(runner: Runner) -> None:
+def take_name(runner: State) -> None:
     """Our name is free, ours from before, given up, or silent for TTL + grace; else it is in use.
     Raises HostNameInUseError."""
     oid, beat = runner.ledger.beats.get(runner.me.host, ("", None))
@@ -25,7 +20,7 @@ def take_name(runner: Runner) -> None:
         look(runner)
 
 
-def _falls_silent(runner: Runner, oid: str, beat: Beat) -> bool:
+def _falls_silent(runner: State, oid: str, beat: Beat) -> bool:
     needed = beat.ttl + runner.settings.cadence.grace
     runner.say(f"another machine used the name {runner.me.host}: watching it for {needed:.0f}s")
     since = runner.clock.boottime()
@@ -39,13 +34,13 @@ def _falls_silent(runner: Runner, oid: str, beat: Beat) -> bool:
     return True
 
 
-def look(runner: Runner) -> None:
+def look(runner: State) -> None:
     """Compare the fetched beat of our name with ours. Raises HostNameInUseError."""
     if runner.named:
         runner.beat.look(runner.ledger.beats.get(runner.me.host, ("", None))[0])
 
 
-def compose(runner: Runner) -> Beat:
+def compose(runner: State) -> Beat:
     """What this host publishes now: the leases it serves, and those it is about to take."""
     leases = [fence.key for fence, held in runner.held.items() if not held.fenced]
     for operation in runner.pending.values():
@@ -70,7 +65,7 @@ def compose(runner: Runner) -> Beat:
     )
 
 
-def sent(runner: Runner, began: float) -> None:
+def sent(runner: State, began: float) -> None:
     """Plan the next beat: after an interval when this one is confirmed, else soon, doubling to a
     quarter of the interval. A confirmation counts once, and from before its push `began`: peers may
     have seen the beat as early as that."""

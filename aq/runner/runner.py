@@ -4,102 +4,32 @@ decided in core, and everything that touches the world goes through a port."""
 from __future__ import annotations
 
 import random
-import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 from aq.core.errors import FrozenError, TryLaterError
-from aq.core.job import Job
-from aq.core.lease import Fence
-from aq.core.lifecycle import Stage
-from aq.core.operations import Claim, Land, Operation, Reclaim, Unverified, VerifyClaim
-from aq.core.results import Landed, Result, Waiting
-from aq.core.settings import Settings
-from aq.core.settle import Outcome
+from aq.core.operations import Claim, Land, Operation, Unverified, VerifyClaim
+from aq.core.results import Result, Waiting
 from aq.core.work import Brought
 from aq.runner import presence
 from aq.runner.act import apply_result
 from aq.runner.decide import decide, verdict_of
 from aq.runner.deliver import brought
 from aq.runner.guard import guard
-from aq.runner.ports import BeatPort, BenchPort, ClockPort, ClonePort, LedgerPort, MemoryPort, SpoolPort
-from aq.runner.watch import Watch
+from aq.runner.state import State
 
 SLEEP_JUMP = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Me:
-    """This host, as it tells the fleet."""
-
-    host: str
-    boot: str
-    incarnation: str
-    slots: int
-    offers: frozenset[str]
-    engines: dict[str, str]
-    version: str
-
-
-@dataclass
-class Held:
-    """A lease that this process serves, and how far its run is."""
-
-    fence: Fence
-    job: Job
-    landed: bool = False
-    fenced: bool = False
-    stopping: bool = False
-    outcome: Outcome | None = None
-
-
-@dataclass
-class Runner:
-    """One host's loop and what it knows. `say` tells a person what happened, one line each."""
-
-    me: Me
-    ledger: LedgerPort
-    bench: BenchPort
-    clock: ClockPort
-    beat: BeatPort
-    spool: SpoolPort
-    memory: MemoryPort
-    clone: ClonePort
-    say: Callable[[str], None]
-    held: dict[Fence, Held] = field(default_factory=dict)
-    pending: dict[str, Operation] = field(default_factory=dict)
-    draining: bool = False
-    stopping: bool = False
-    frozen: str = ""
-    offline: str = ""
+class Runner(State):
+    """One host's loop."""
 
     def __post_init__(self) -> None:
-        from aq.core.plan import Memory
-
-        self.watch = Watch(self.memory.load_evidence())
-        self.plan_memory = Memory()
-        self.refuses: dict[str, tuple[str, float]] = {}
-        self.confirmed_at: float | None = None
-        self.suspended = self.idle = self.named = False
-        self.hurry = True
-        self.delivering: set[str] = set()
-        self.orphans: frozenset[str] = frozenset()
-        self.beat_due = self._fetch_due = self._view_due = self._push_due = 0.0
-        self.beat_delay = presence.BEAT_RETRY
+        super().__post_init__()
+        self._fetch_due = self._view_due = self._push_due = 0.0
         self._last_tick = self.clock.boottime()
         self._known_tip = ""
         self.ledger.on_fetch = self._fetched
+        self.ledger.vet = self.watch.vet
         self.beat.compose = lambda: presence.compose(self)
-
-    @property
-    def settings(self) -> Settings:
-        """The fleet's settings at the known tip."""
-        return self.ledger.snapshot().settings if self.ledger.tip else Settings()
-
-    def now_op(self) -> dict[str, Any]:
-        """The fields that every operation of this host has."""
-        return {"at": self.clock.now(), "by": self.me.host, "op_id": secrets.token_hex(8)}
 
     # --- starting -------------------------------------------------------------------------------
 
@@ -153,12 +83,6 @@ class Runner:
                 continue
             for operation in verdict_of(self, held, report):
                 self.submit(operation)
-
-    def submit(self, operation: Operation) -> None:
-        """Queue an operation for the next push; results survive a crash from here on."""
-        if not isinstance(operation, (Claim, VerifyClaim, Reclaim)):
-            self.spool.save(operation)
-        self.pending[operation.op_id] = operation
 
     def _look(self) -> None:
         """Fetch when it is time, or when the clock jumped: the machine slept."""
@@ -303,25 +227,3 @@ class Runner:
     def runnable(self) -> bool:
         """Whether something is left that this host could do now: `--until-idle` goes on while so."""
         return bool(self.held or self.pending) or not self.idle
-
-    def slots_free(self) -> int:
-        """Slots that neither a lease nor a pending claim takes."""
-        claims = sum(isinstance(op, (Claim, VerifyClaim)) for op in self.pending.values())
-        return max(0, self.me.slots - len(self.held) - claims)
-
-    def stage_jobs(self, *stages: Stage) -> list[Job]:
-        """Jobs at the known tip."""
-        return list(self.ledger.snapshot().jobs(*stages))
-
-    def hold(self, held: Held) -> None:
-        """Serve a lease from now on."""
-        self.held[held.fence] = held
-
-    def drop(self, fence: Fence) -> None:
-        """A lease is settled."""
-        self.held.pop(fence, None)
-        self.bench.finish(fence)
-
-    def landed(self, result: Landed) -> Job:
-        """The job that a landed operation left."""
-        return replace(result.change.jobs[0].after)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aq.core.change import Refusal
 from aq.core.fleet import Beat, Evidence, Lapse, braked, lapsed, observe
+from aq.core.operations import Operation, Reclaim
 from aq.core.snapshot import Snapshot
 
 ABSENT = "absent"
+OWN_ORPHAN = "own-orphan"
 _Kept = tuple[str, float, int]
 
 
@@ -29,6 +32,16 @@ class Watch:
             token = oid if beat and key in beat.leases else ABSENT
             fresh[key] = observe(self.leases.get(key), token, clock)
         self.leases = fresh
+
+    def vet(self, operation: Operation) -> Refusal | None:
+        """A reclaim whose holder showed life in the meantime is not asked any more."""
+        if not isinstance(operation, Reclaim) or operation.lapse.token == OWN_ORPHAN:
+            return None
+        lapse = operation.lapse
+        evidence = self.leases.get(lapse.lease)
+        if evidence is None or evidence.token == lapse.token:
+            return None
+        return Refusal(f"{lapse.host} showed life: {operation.job} stays with it", done=True)
 
     def kept(self) -> dict[str, _Kept]:
         """The evidence in a form that can be written down."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import re
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from tests.bench import contenders
@@ -60,13 +63,20 @@ def _start(race: Race, hub: Path, root: Path, seconds: float) -> list[Tally]:
         processes.append(context.Process(target=target, args=(*common, *extra, seconds, gate, queue.put)))
     for process in processes:
         process.start()
+    tallies: list[Tally] = []
+    give_up = time.monotonic() + _GIVE_UP
     try:
-        return [queue.get(timeout=_GIVE_UP) for _ in processes]
+        while len(tallies) < len(processes):
+            with contextlib.suppress(Empty):
+                tallies.append(queue.get(timeout=1.0))
+            if any(process.exitcode for process in processes) or time.monotonic() > give_up:
+                raise RuntimeError(f"a host of the race {race.hosts} x {race.name} did not finish")
     finally:
         for process in processes:
-            process.join(timeout=10)
-            if process.is_alive():
+            if len(tallies) < len(processes):
                 process.kill()
+            process.join()
+    return tallies
 
 
 def _check(hub: Path, tallies: list[Tally]) -> None:

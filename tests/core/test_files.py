@@ -15,7 +15,7 @@ from aq.core.errors import InvalidFileError
 from aq.core.event import Event
 from aq.core.fleet import Beat
 from aq.core.jobfile import parse_job
-from aq.core.layout import FileEdit, file_edits, folder_of
+from aq.core.layout import FileEdit, file_edits, folder_of, names_on
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Check, CheckKind, Deps, Manifest
@@ -152,6 +152,28 @@ def test_a_change_in_place_removes_only_the_lease() -> None:
         "queue/review/a.record.yaml": "file",
         "queue/review/a.lease.yaml": "gone",
     }
+
+
+def test_a_job_that_was_changed_by_hand_leaves_every_file_that_it_may_have() -> None:
+    before = job("a", Stage.BUILDING, problem="its lease was written by hand")
+    after = replace(before, stage=Stage.INBOX, folder="inbox", problem="")
+    done = paths(Change(event(), (JobEdit(before, after),)))
+    assert {path for path, what in done.items() if what == "gone"} == {f"queue/building/a{end}" for end in (".md", ".record.yaml", ".lease.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("queue/inbox/a.md", ["queue", "inbox", "a.md"]),
+        ("queue/inbox/x/y.md", ["queue", "inbox", "x/y.md"]),
+        ("queue/shipped/2026/11/21/a.md", ["queue", "shipped", "2026", "11", "21", "a.md"]),
+        ("queue/spend/2026-11-21.yaml", ["queue", "spend", "2026-11-21.yaml"]),
+        ("profiles/dev.md", ["profiles", "dev.md"]),
+        ("queue/PAUSED", ["queue", "PAUSED"]),
+    ],
+)
+def test_a_path_in_a_flat_folder_is_one_name(path: str, names: list[str]) -> None:
+    assert names_on(path) == names
 
 
 def test_the_fleet_s_files() -> None:

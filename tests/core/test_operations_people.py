@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from aq.core.lifecycle import LIVE, Stage, Trigger
-from aq.core.manifest import ReviewPolicy
+from aq.core.manifest import Budget, ReviewPolicy
 from aq.core.operations import (
     Approve,
     Hold,
@@ -23,6 +23,7 @@ from aq.core.operations import (
     Unverified,
 )
 from aq.core.record import Note, Record
+from aq.core.settings import Amount
 from aq.core.snapshot import Problem
 from tests.support.builders import NOW, Queue, cancel_of, job, lease, promote_of
 
@@ -312,6 +313,36 @@ def test_repair_without_a_record_keeps_the_file_that_is_there() -> None:
     queue = Queue.having(job("a", Stage.TESTING, problem="moved by hand", record=Record()))
     queue.do(repair_of(queue))
     assert queue.job().blob == "blob-a"
+
+
+def test_repair_settles_the_money_of_the_run_that_it_ends() -> None:
+    queue = Queue()
+    queue.started(budget=Budget(usd=2.0))
+    assert queue.now.spend[NOW[:10]].fleet == Amount(2.0, 0.0)
+    queue.put(replace(queue.job(), problem="moved by hand"))
+    queue.do(repair_of(queue))
+    assert queue.now.spend[NOW[:10]].fleet == Amount(0.0, 2.0)
+    assert (queue.job().record.runs[-1].outcome, queue.job().record.runs[-1].ended) == ("lost", NOW)
+
+
+def test_repair_of_a_job_whose_run_has_ended_leaves_the_run_alone() -> None:
+    queue = Queue()
+    queue.tested()
+    queue.put(replace(queue.job(), problem="edited by hand"))
+    queue.do(repair_of(queue))
+    assert queue.job().record.runs[-1].outcome == "passed"
+
+
+def test_repair_without_any_file_says_where_it_is() -> None:
+    queue = Queue.having(replace(job("a", problem="its file is gone", record=Record()), blob=""))
+    assert "git's history" in queue.refused(repair_of(queue), "the file of a is nowhere").hint
+
+
+def test_a_copy_out_of_play_is_removed_and_the_job_stays() -> None:
+    queue = Queue.having(job("a", problem="the id is also in testing: this copy is out of play"), job("a", Stage.TESTING))
+    queue.refused(RemoveStray(**queue.common(), path="queue/testing/a.md"), "is not a stray file", done=True)
+    change = queue.do(RemoveStray(**queue.common(), path="queue/inbox/a.md"))
+    assert change.removed == ("queue/inbox/a.md",)
 
 
 def test_repair_of_a_sound_job_is_done() -> None:

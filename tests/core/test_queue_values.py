@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -93,7 +94,15 @@ def test_a_snapshot_finds_and_lists_jobs_and_knows_the_shipped_ones() -> None:
 
 
 def test_an_empty_archive_has_nothing() -> None:
-    assert ("a" in NoArchive(), len(NoArchive()), NoArchive().get("a")) == (False, 0, None)
+    assert ("a" in NoArchive(), len(NoArchive()), NoArchive().get("a"), NoArchive().undelivered()) == (False, 0, None, [])
+
+
+def test_of_several_copies_the_one_in_play_is_found_or_else_the_one_with_a_history() -> None:
+    newer, played = job("a", problem="a copy"), job("a", Stage.TESTING)
+    assert snapshot([newer, played]).find("a") is played
+    assert snapshot([newer, job("a", Stage.SHIPPED)]).find("a").stage is Stage.SHIPPED  # type: ignore[union-attr]
+    broken = job("a", Stage.FAILED, problem="moved", record=Record(blob="blob-a"))
+    assert snapshot([newer, broken]).find("a") is broken
 
 
 def test_apply_leaves_the_old_snapshot_as_it_was_and_names_the_new_tip() -> None:
@@ -152,7 +161,7 @@ def test_a_backoff_doubles_within_a_quarter_and_ends_at_a_day(attempts: int, epo
 
 
 def test_a_backoff_is_the_same_on_every_host_and_differs_between_epochs() -> None:
-    assert backoff(tried(1, 1, backoff=3600), NOW) == backoff(tried(1, 1, backoff=3600), NOW) == "2026-11-21T11:06:45Z"
+    assert backoff(tried(1, 1, backoff=3600), NOW) == backoff(tried(1, 1, backoff=3600), NOW) == "2026-11-21T11:07:45Z"
     assert len({backoff(tried(1, epoch, backoff=3600), NOW) for epoch in range(9)}) == 9
 
 
@@ -163,34 +172,42 @@ def test_a_return_is_bounded() -> None:
 
 # --- settle --------------------------------------------------------------------------------------
 
-FACTS = {"branch": "aq/a/1", "tip": "f" * 40, "usd": 0.5, "tokens": 9}
+FACTS: dict[str, Any] = {"branch": "aq/a/1", "tip": "f" * 40, "usd": 0.5, "tokens": 9}
+KEPT = {name: FACTS[name] for name in ("branch", "tip", "usd")}
+COMMON: dict[str, Any] = {"at": NOW, "by": "mac-1", "op_id": "op", "fence": FENCE}
+IDS = ("op", "op-2")
 
 
 def test_a_done_run_lands() -> None:
-    made = settle(FENCE, Outcome(Ending.DONE, pushed=True, **FACTS), NOW, "op")  # type: ignore[arg-type]
-    assert made == Land(at=NOW, by="mac-1", op_id="op", fence=FENCE, pushed=True, **FACTS)  # type: ignore[arg-type]
+    made = settle(FENCE, Outcome(Ending.DONE, pushed=True, **FACTS), NOW, IDS)
+    assert made == (Land(**COMMON, pushed=True, **FACTS),)
 
 
 def test_a_failed_run_fails_with_its_class() -> None:
-    made = settle(FENCE, Outcome(Ending.FAILED, "timeout", "2h", **FACTS), NOW, "op")  # type: ignore[arg-type]
-    assert made == Fail(at=NOW, by="mac-1", op_id="op", fence=FENCE, failure="timeout", reason="2h", **FACTS)  # type: ignore[arg-type]
+    made = settle(FENCE, Outcome(Ending.FAILED, "timeout", "2h", **FACTS), NOW, IDS)
+    assert made == (Fail(**COMMON, failure="timeout", reason="2h", **FACTS),)
 
 
 @pytest.mark.parametrize("ending", [Ending.INFRA, Ending.STOPPED, Ending.FENCED])
 def test_any_other_ending_gives_the_job_back_with_a_reason(ending: Ending) -> None:
-    kept = {name: FACTS[name] for name in ("branch", "tip", "usd")}
-    assert settle(FENCE, Outcome(ending, **kept), NOW, "op") == Release(at=NOW, by="mac-1", op_id="op", fence=FENCE, reason=str(ending), **kept)  # type: ignore[arg-type]
-    told = settle(FENCE, Outcome(ending, reason="disk full"), NOW, "op")
-    assert isinstance(told, Release)
-    assert told.reason == "disk full"
+    assert settle(FENCE, Outcome(ending, **KEPT), NOW, IDS) == (Release(**COMMON, reason=str(ending), **KEPT),)
+    assert settle(FENCE, Outcome(ending, reason="disk full"), NOW, IDS) == (Release(**COMMON, reason="disk full"),)
+
+
+def test_work_that_does_not_merge_is_given_back_and_held() -> None:
+    queue = Queue()
+    fence = queue.started()
+    for operation in settle(fence, Outcome(Ending.HELD, reason="conflict in a.py"), NOW, IDS):
+        queue.do(operation)
+    assert (queue.job().stage, queue.job().lease, queue.job().record.hold) == (Stage.INBOX, None, Note("mac-1", NOW, "conflict in a.py"))
+    queue.refused(queue.claim_of(), "on hold: conflict in a.py")
 
 
 def test_a_verify_settles_by_its_first_failed_check() -> None:
-    common = {"at": NOW, "by": "mac-1", "op_id": "op", "fence": FENCE}
-    assert settle_verify(FENCE, (), NOW, "op") == Unverified(**common)  # type: ignore[arg-type]
-    assert settle_verify(FENCE, PASSED, NOW, "op") == Verified(**common, checks=PASSED)  # type: ignore[arg-type]
+    assert settle_verify(FENCE, (), NOW, "op") == Unverified(**COMMON)
+    assert settle_verify(FENCE, PASSED, NOW, "op") == Verified(**COMMON, checks=PASSED)
     failed = (*PASSED, *FAILED, CheckResult("later", False))
-    assert settle_verify(FENCE, failed, NOW, "op") == Fail(**common, failure="verify_failed", reason="test -f done: exit 1", checks=failed)  # type: ignore[arg-type]
+    assert settle_verify(FENCE, failed, NOW, "op") == Fail(**COMMON, failure="verify_failed", reason="test -f done: exit 1", checks=failed)
     bare = settle_verify(FENCE, (CheckResult("make", False),), NOW, "op")
     assert isinstance(bare, Fail)
     assert bare.reason == "make"

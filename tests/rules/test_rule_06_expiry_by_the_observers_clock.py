@@ -218,6 +218,26 @@ def test_of_two_hosts_that_take_a_lease_back_only_one_does(fleet: Fleet, holder:
     assert job.record.lost == 1
 
 
+def test_a_holder_that_shows_life_while_its_reclaim_loses_a_race_keeps_its_lease(
+    fleet: Fleet, holder: Holder
+) -> None:
+    observer = Observer(fleet)
+    assert observer.look(100) == []
+    assert observer.look(110) == ["one"]
+    lapse = observer.watch.lapses(observer.ledger.snapshot(), 110, GRACE)["one"]
+    ledger, watch = observer.ledger, observer.watch
+    ledger.on_fetch = lambda: watch.fetched(ledger.snapshot(), ledger.beats, 111)
+    ledger.vet = watch.vet
+    holder.beat()
+    landed(add(holder.ledger, "two"))
+    refused = perform(ledger, Reclaim(**op("observer"), job="one", lapse=lapse))
+    assert isinstance(refused, Refused)
+    assert "showed life" in refused.refusal.reason
+    job = fleet.job("one")
+    assert job
+    assert job.lease == holder.lease
+
+
 HELD = "---\nengine: shell\n---\n[ $AQ_EPOCH != 1 ] || sleep 600\n"
 
 

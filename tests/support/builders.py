@@ -64,6 +64,9 @@ class Shelf:
     def get(self, name: str) -> Job | None:
         return self.jobs.get(name)
 
+    def undelivered(self) -> list[Job]:
+        return [found for found in self.jobs.values() if found.record.delivery == "wanted"]
+
 
 def snapshot(jobs: Iterable[Job] = (), **more: Any) -> Snapshot:
     """A snapshot of some jobs, the shipped ones in the archive."""

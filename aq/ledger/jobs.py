@@ -1,0 +1,165 @@
+"""Jobs from the files of a stage folder, parsed when they are looked at, and what shows that one was
+changed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from aq.core.instants import Instant
+from aq.core.job import Job
+from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, QUEUE, RECORD_SUFFIX
+from aq.core.lease import Lease
+from aq.core.lifecycle import Stage
+from aq.core.manifest import Manifest
+from aq.core.record import Record
+from aq.core.snapshot import Archive, NoArchive, Problem
+from aq.ledger.listing import Files, Listing
+from aq.ledger.manifests import ParseCache
+from aq.ledger.objects import Objects
+
+Ages = Callable[[str, list[str]], Mapping[str, Instant]]
+
+
+class Folder(Mapping[str, Job]):
+    """The jobs of one stage folder, parsed when they are looked at. What `old` has parsed is taken
+    over, but for the jobs that its listing and this one do not share."""
+
+    def __init__(
+        self,
+        parser: JobParser,
+        stage: Stage,
+        path: str,
+        listing: Listing,
+        old: Folder | None = None,
+        tree: str = "",
+    ) -> None:
+        self._parser, self.stage, self.path, self.listing = parser, stage, path, listing
+        self.files, self.tree = listing.files, tree
+        self._jobs: dict[str, Job] = dict(old._jobs) if old is not None else {}
+        for name in listing.touched:
+            self._jobs.pop(name, None)
+
+    def __getitem__(self, name: str) -> Job:
+        job = self._jobs.get(name)
+        if job is None:
+            job = self._jobs[name] = self._parser.parse(self, [name])[0]
+        return job
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The files here that are not a job's."""
+        return self.listing.problems(self.stage)
+
+    def forget(self, name: str) -> None:
+        """Parse this job anew when it is looked at next."""
+        self._jobs.pop(name, None)
+
+    def load(self) -> None:
+        """Parse everything at once: far fewer round trips than one by one."""
+        names = [name for name in self.files if name not in self._jobs]
+        if names:
+            self._jobs.update(zip(names, self._parser.parse(self, names), strict=True))
+
+    def values(self):  # type: ignore[no-untyped-def]
+        """All jobs, in no particular order."""
+        self.load()
+        return self._jobs.values()
+
+
+class JobParser:
+    """Turns the files of jobs into Job values."""
+
+    def __init__(self, objects: Objects, cache: ParseCache, ages: Ages) -> None:
+        self.objects, self.cache, self.ages = objects, cache, ages
+        self.defaults = Manifest()
+        self.archive: Archive = NoArchive()
+        self.duplicates: Mapping[str, str] = {}
+        self.tip = ""
+        # Records that ask for nothing more: a record never changes under its own id.
+        self.settled: set[str] = set()
+
+    def parse(self, folder: Folder, names: list[str]) -> list[Job]:
+        """The jobs of these names."""
+        files = [folder.files[name] for name in names]
+        blobs = [blob for f in files for blob in (f.job, f.record, f.lease) if blob]
+        unknown = list(dict.fromkeys(self.cache.missing(blobs)))
+        contents = dict(zip(unknown, self.objects.read_many(unknown), strict=True))
+        jobs = [self._job(folder, name, f, contents) for name, f in zip(names, files, strict=True)]
+        return self._aged(jobs)
+
+    def _job(self, folder: Folder, name: str, files: Files, contents: Mapping[str, bytes]) -> Job:
+        where = f"{QUEUE}/{folder.path}/{name}"
+        record, lease = Record(), None
+        problems: list[str] = []
+        if files.record:
+            read = self.cache.value(Record, files.record, contents.get(files.record), where + RECORD_SUFFIX)
+            record, problems = (Record(), [read]) if isinstance(read, str) else (read, [])
+        manifest: Manifest | str = Manifest()
+        if files.job:
+            text, allowed = contents.get(files.job), record.secret_allowed
+            manifest = self.cache.manifest(files.job, text, secret_allowed=allowed)
+        if isinstance(manifest, str):
+            problems.append(f"{where}{JOB_SUFFIX}:{manifest.removeprefix('line ')}")
+            manifest = Manifest()
+        if files.lease:
+            held = self.cache.value(Lease, files.lease, contents.get(files.lease), where + LEASE_SUFFIX)
+            if isinstance(held, str):
+                problems.append(f"{held} (it was written by hand)")
+            else:
+                lease = held
+        manifest = manifest.over(self.defaults)
+        if record.schedule:
+            # A copy that a schedule submitted has the schedule's own file.
+            manifest = replace(manifest, every=None)
+        job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease)
+        problem = "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job)
+        if not files.job:
+            problem = "its file was removed or moved by hand"
+        if not problem and folder.stage is Stage.INBOX and not files.record and name in self.archive:
+            problem = "the same id was shipped before: this newer file is out of play"
+        return replace(job, problem=problem) if problem else job
+
+    def _aged(self, jobs: list[Job]) -> list[Job]:
+        ageless = [job.id for job in jobs if job.record.queued is None and job.stage is Stage.INBOX]
+        if not ageless:
+            return jobs
+        ages = self.ages(self.tip, ageless)
+        return [
+            replace(job, record=replace(job.record, queued=ages[job.id])) if job.id in ages else job
+            for job in jobs
+        ]
+
+
+def _illegal(job: Job) -> str:
+    """What shows that a job was changed by hand in a way that the table does not hold (rule 12)."""
+    record, lease = job.record, job.lease
+    if record.stage is not job.stage:
+        return f"moved by hand from {record.stage} to {job.stage}"
+    if record.epoch and record.blob != job.blob:
+        return "its file was edited by hand after the first claim"
+    if lease and not _serves_newest_run(job, lease):
+        return "its lease was written by hand"
+    if job.stage is Stage.BUILDING and not lease:
+        return "its lease was removed by hand"
+    return ""
+
+
+def _serves_newest_run(job: Job, lease: Lease) -> bool:
+    run = job.record.last_run
+    return (
+        job.stage in (Stage.BUILDING, Stage.REVIEW)
+        and run is not None
+        and not run.ended
+        and (lease.job, lease.host, lease.epoch, lease.nonce)
+        == (job.id, run.host, job.record.epoch, run.nonce)
+    )

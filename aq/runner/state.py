@@ -1,0 +1,109 @@
+"""What one host's loop knows: its ports, the leases it serves, the operations it still has to push.
+The steps of the loop work on this; none of them is here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aq.core.job import Job
+from aq.core.lease import Fence
+from aq.core.operations import Claim, Operation, Reclaim, VerifyClaim
+from aq.core.plan import Memory
+from aq.core.settings import Settings
+from aq.core.settle import Outcome
+from aq.runner.ports import BeatPort, BenchPort, ClockPort, ClonePort, LedgerPort, MemoryPort, SpoolPort
+from aq.runner.watch import Watch
+
+BEAT_RETRY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """This host, as it tells the fleet."""
+
+    host: str
+    boot: str
+    incarnation: str
+    slots: int
+    offers: frozenset[str]
+    engines: dict[str, str]
+    version: str
+
+
+@dataclass
+class Held:
+    """A lease that this process serves, and how far its run is."""
+
+    fence: Fence
+    job: Job
+    landed: bool = False
+    fenced: bool = False
+    stopping: bool = False
+    outcome: Outcome | None = None
+
+
+@dataclass
+class State:
+    """Everything that lasts from tick to tick. `say` tells a person what happened, one line each."""
+
+    me: Me
+    ledger: LedgerPort
+    bench: BenchPort
+    clock: ClockPort
+    beat: BeatPort
+    spool: SpoolPort
+    memory: MemoryPort
+    clone: ClonePort
+    say: Callable[[str], None]
+    held: dict[Fence, Held] = field(default_factory=dict)
+    pending: dict[str, Operation] = field(default_factory=dict)
+    draining: bool = False
+    stopping: bool = False
+    frozen: str = ""
+    offline: str = ""
+    hurry: bool = True
+    idle: bool = False
+    named: bool = False
+    suspended: bool = False
+    confirmed_at: float | None = None
+    beat_due: float = 0.0
+    beat_delay: float = BEAT_RETRY
+    plan_memory: Memory = field(default_factory=Memory)
+    refuses: dict[str, tuple[str, float]] = field(default_factory=dict)
+    delivering: set[str] = field(default_factory=set)
+    orphans: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.memory.load_evidence())
+
+    @property
+    def settings(self) -> Settings:
+        """The fleet's settings at the known tip."""
+        return self.ledger.snapshot().settings if self.ledger.tip else Settings()
+
+    def now_op(self) -> dict[str, Any]:
+        """The fields that every operation of this host has."""
+        return {"at": self.clock.now(), "by": self.me.host, "op_id": secrets.token_hex(8)}
+
+    def submit(self, operation: Operation) -> None:
+        """Queue an operation for the next push; results survive a crash from here on."""
+        if not isinstance(operation, (Claim, VerifyClaim, Reclaim)):
+            self.spool.save(operation)
+        self.pending[operation.op_id] = operation
+
+    def slots_free(self) -> int:
+        """Slots that neither a lease nor a pending claim takes."""
+        claims = sum(isinstance(op, (Claim, VerifyClaim)) for op in self.pending.values())
+        return max(0, self.me.slots - len(self.held) - claims)
+
+    def hold(self, held: Held) -> None:
+        """Serve a lease from now on."""
+        self.held[held.fence] = held
+
+    def drop(self, fence: Fence) -> None:
+        """A lease is settled."""
+        self.held.pop(fence, None)
+        self.bench.finish(fence)

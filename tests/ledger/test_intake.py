@@ -1,0 +1,348 @@
+"""Intake: what people drop into the inbox is copied, settled, and submitted once (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from aq.core.ids import keyed_id
+from aq.core.instants import instant
+from aq.core.lifecycle import Stage
+from aq.core.operations import Add
+from aq.core.results import Landed
+from aq.ledger.clone import Clone
+from aq.ledger.intake import SETTLE_SECONDS
+from tests.support.fleet import HELLO, Fleet, Machine, git, wait_until
+from tests.support.story import Story, story
+
+OTHER = HELLO + "echo other\n"
+KEYED = "---\nengine: shell\nidempotency-key: nightly-1\n---\n{body}\n"
+
+
+def clone_of(machine: Machine, name: str = "alice") -> Clone:
+    """The clone as one process of this machine sees it."""
+    return Clone(machine.ledger(), machine.paths, name, lambda: instant(time.time()))
+
+
+def submit(clone: Clone) -> list[str]:
+    """One round of a command: take in, submit, refresh. What it says."""
+    clone.intake.ledger.fetch()
+    said = clone.take_in()
+    results = clone.intake.ledger.perform(clone.submissions())
+    said += [line for result in results if (line := clone.submitted(result))]
+    return said + clone.refresh()
+
+
+def fresh(path: Path, text: str) -> None:
+    """Write a file now, as an editor does."""
+    path.write_text(text)
+
+
+def inbox(machine: Machine) -> Path:
+    return machine.path / "queue" / "inbox"
+
+
+def test_a_dropped_file_is_copied_to_the_spool_and_stays_where_it_is(fleet: Fleet) -> None:
+    dropped = fleet.you.drop("x")
+    clone = clone_of(fleet.you)
+    clone.intake.ledger.fetch()
+    clone.take_in()
+    assert dropped.read_text() == HELLO
+    assert [entry.origin for entry in clone.spool.entries()] == ["x.md"]
+    assert fleet.job("x") is None
+
+
+def test_a_dropped_file_becomes_a_job_once_however_often_one_looks(fleet: Fleet) -> None:
+    fleet.you.drop("x")
+    for _ in range(3):
+        submit(clone_of(fleet.you))
+    assert fleet.events().count("add x") == 1
+    assert git(fleet.you.path, "status", "--porcelain", "--untracked-files=all") == ""
+    assert (inbox(fleet.you) / "x.md").read_text() == HELLO, "the view shows the job"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("x.draft.md", HELLO), ("blank.md", "  \n\n"), ("empty.md", ""), (".x.md", HELLO), ("x.txt", HELLO), ("README.md", "read me\n"), (".x.md.swp", "b0")],
+    ids=["a draft", "blank", "empty", "a dotfile", "not Markdown", "a README", "an editor's swap file"],
+)
+def test_what_is_no_job_yet_is_left_alone_without_a_word(fleet: Fleet, name: str, text: str) -> None:
+    path = inbox(fleet.you) / name
+    path.write_text(text)
+    os.utime(path, (time.time() - 60,) * 2)
+    before = fleet.tip()
+    assert submit(clone_of(fleet.you)) == []
+    assert fleet.tip() == before
+    assert path.read_text() == text
+
+
+def test_an_editor_that_saves_a_half_written_file_twice_submits_it_once_and_whole(fleet: Fleet) -> None:
+    clone = clone_of(fleet.you)
+    path = inbox(fleet.you) / "x.md"
+    started = time.monotonic()
+    fresh(path, "---\nengine: shell\n---\necho ha")
+    submit(clone)
+    time.sleep(0.3)
+    fresh(path, HELLO)
+    assert submit(clone) == []
+    assert fleet.job("x") is None, "it has not been quiet for two seconds"
+
+    def settled() -> bool:
+        submit(clone)
+        return fleet.job("x") is not None
+
+    wait_until(settled, 10, "the file to settle")
+    assert time.monotonic() - started >= SETTLE_SECONDS
+    assert git(fleet.hub, "show", "main:queue/inbox/x.md") == HELLO.strip()
+    assert [event for event in fleet.events() if event.endswith(" x")] == ["add x"]
+
+
+def test_a_second_save_after_the_half_was_submitted_is_a_revise(fleet: Fleet) -> None:
+    clone = clone_of(fleet.you)
+    fleet.you.drop("x", "---\nengine: shell\n---\necho ha")
+    submit(clone)
+    fleet.you.drop("x", HELLO)
+    submit(clone)
+    assert fleet.events()[-2:] == ["add x", "revise x"]
+    assert git(fleet.hub, "show", "main:queue/inbox/x.md") == HELLO.strip()
+    assert git(fleet.you.path, "status", "--porcelain") == ""
+
+
+def test_a_second_save_between_submission_and_refresh_is_not_lost(fleet: Fleet) -> None:
+    clone = clone_of(fleet.you)
+    fleet.you.drop("x", "---\nengine: shell\n---\necho ha")
+    clone.intake.ledger.fetch()
+    clone.take_in()
+    for result in clone.intake.ledger.perform(clone.submissions()):
+        clone.submitted(result)
+    fleet.you.drop("x", HELLO)
+    clone.refresh()
+    assert (inbox(fleet.you) / "x.md").read_text() == HELLO
+    submit(clone)
+    submit(clone)
+    assert fleet.events()[-2:] == ["add x", "revise x"]
+    assert git(fleet.you.path, "status", "--porcelain") == ""
+
+
+def test_the_same_file_dropped_on_two_machines_is_one_job(fleet: Fleet) -> None:
+    bob = fleet.machine("bob")
+    fleet.you.drop("x")
+    bob.drop("x")
+    submit(clone_of(fleet.you))
+    submit(clone_of(bob, "bob"))
+    assert fleet.events().count("add x") == 1
+    assert len(list(fleet.snapshot().jobs())) == 1
+    assert git(bob.path, "rev-parse", "HEAD") == fleet.tip(), "an identical untracked file does not block the view"
+
+
+def test_the_same_name_with_other_content_gets_a_name_of_its_own_and_says_so(fleet: Fleet) -> None:
+    bob = fleet.machine("bob")
+    fleet.you.drop("x")
+    submit(clone_of(fleet.you))
+    bob.drop("x", OTHER)
+    said = submit(clone_of(bob, "bob"))
+    names = {job.id for job in fleet.snapshot().jobs()}
+    assert len(names) == 2
+    other = (names - {"x"}).pop()
+    assert other.startswith("x-")
+    assert len(other) == 6
+    assert any(other in line and "x is in inbox already" in line for line in said)
+    assert git(bob.path, "rev-parse", "HEAD") == fleet.tip()
+
+
+@pytest.mark.parametrize("stage", [Stage.SHIPPED, Stage.FAILED, Stage.DEAD_LETTER, Stage.BUILDING])
+def test_a_file_with_the_id_of_an_ended_or_claimed_job_is_a_new_job(fleet: Fleet, stage: Stage) -> None:
+    tale = story(fleet)
+    tale.in_stage(stage, "x")
+    git(fleet.you.path, "pull", "--quiet")
+    fleet.you.drop("x", OTHER)
+    said = submit(clone_of(fleet.you))
+    waiting = [job.id for job in fleet.snapshot().jobs(Stage.INBOX)]
+    assert len(waiting) == 1
+    assert waiting[0].startswith("x-")
+    assert any(waiting[0] in line and f"x is in {stage} already" in line for line in said)
+    assert fleet.job("x").stage is stage  # type: ignore[union-attr]
+    assert not (inbox(fleet.you) / "x.md").exists(), "the view shows the job under its name"
+
+
+def test_the_same_content_as_a_shipped_job_is_submitted_already(fleet: Fleet) -> None:
+    story(fleet).shipped("x")
+    before = fleet.tip()
+    fleet.you.drop("x", HELLO)
+    said = submit(clone_of(fleet.you))
+    assert fleet.tip() == before
+    assert any("is in the queue already, as x in shipped" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "job"),
+    [("Fix Login.md", "fix-login"), ("Ünïcode.md", "unicode"), ("a.b.md", "a-b"), ("x.MD", "x"), ("CON.md", "con-job"), ("--help.md", "help"), ("你好.md", "job")],
+)
+def test_a_file_of_any_name_is_taken_in_under_a_slug(fleet: Fleet, name: str, job: str) -> None:
+    path = inbox(fleet.you) / name
+    path.write_text(HELLO)
+    os.utime(path, (time.time() - 60,) * 2)
+    said = submit(clone_of(fleet.you))
+    assert fleet.job(job)
+    assert [line for line in said if job in line and name in line] or name.lower() == f"{job}.md"
+    submit(clone_of(fleet.you))
+    assert git(fleet.you.path, "status", "--porcelain", "--untracked-files=all") == ""
+    assert len(list(fleet.snapshot().jobs())) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link"),
+        (lambda path: path.symlink_to("nowhere"), "a symbolic link"),
+        (lambda path: path.mkdir(), "not a plain file"),
+        (lambda path: os.mkfifo(path), "not a plain file"),
+        (lambda path: path.write_bytes(b"x" * (2 * 1024 * 1024 + 1)), "the limit is 1048576"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "UTF-8"),
+        (lambda path: path.write_text("---\nengin: shell\n---\n"), "x.md:2:"),
+        (lambda path: path.write_text("---\nengine: shell\n"), "x.md:1:"),
+    ],
+    ids=["a link to a file", "a dangling link", "a folder", "a pipe", "2 MB", "not UTF-8", "an unknown key", "an open fence"],
+)
+def test_what_cannot_be_a_job_says_why_and_does_not_stop_the_others(fleet: Fleet, make, why: str) -> None:  # type: ignore[no-untyped-def]
+    make(inbox(fleet.you) / "x.md")
+    os.utime(inbox(fleet.you) / "x.md", (time.time() - 60,) * 2, follow_symlinks=False)
+    fleet.you.drop("good")
+    said = submit(clone_of(fleet.you))
+    assert any("x.md" in line and why in line for line in said), said
+    assert fleet.job("good")
+    assert fleet.job("x") is None
+    shown = fleet.you.aq("status").stdout
+    assert "not taken in" in shown
+    assert why in shown
+
+
+CANARY = "gh" + "p_" + "A1" * 18
+
+
+def test_a_file_that_looks_like_a_secret_is_refused_without_repeating_it(fleet: Fleet) -> None:
+    fleet.you.drop("x", f"---\nengine: shell\n---\nuse {CANARY}\n")
+    said = submit(clone_of(fleet.you))
+    assert any("x.md:4: this looks like a secret" in line for line in said)
+    assert CANARY not in "".join(said)
+    assert fleet.job("x") is None
+    assert not list(clone_of(fleet.you).spool.entries())
+    assert CANARY not in git(fleet.hub, "log", "-p", "--all")
+
+
+def test_add_refuses_a_secret_and_allow_secret_lets_it_run(fleet: Fleet) -> None:
+    text = f"---\nengine: shell\n---\n: {CANARY}\n"
+    refused = fleet.you.aq("add", "-", ok=False, stdin=text)
+    assert refused.returncode == 1
+    assert "looks like a secret" in refused.stderr
+    assert CANARY not in refused.stderr + refused.stdout
+    fleet.you.aq("add", "--allow-secret", "--name", "x", "-", stdin=text)
+    tale = story(fleet, "ada")
+    tale.ledger.fetch()
+    (job,) = tale.snapshot.jobs()
+    assert job.problem == ""
+    tale.do(tale.claim_of(job.id))
+    fleet.machine("bob").aq("status")
+    assert "INVALID" not in fleet.machine("bob").aq("status").stdout
+
+
+def test_a_crash_between_spool_and_submit_loses_nothing_and_submits_once(fleet: Fleet) -> None:
+    fleet.you.drop("x")
+    dying = clone_of(fleet.you)
+    dying.intake.ledger.fetch()
+    dying.take_in()
+    (inbox(fleet.you) / "x.md").unlink()
+    submit(clone_of(fleet.you))
+    submit(clone_of(fleet.you))
+    assert fleet.events().count("add x") == 1
+    assert not list(clone_of(fleet.you).spool.entries())
+
+
+@pytest.mark.parametrize("present", [False, True], ids=["a new name", "a name that is taken"])
+def test_a_crash_before_the_copy_is_noted_submits_once(fleet: Fleet, present: bool) -> None:
+    if present:
+        story(fleet).failed("x")
+        git(fleet.you.path, "pull", "--quiet")
+    count = len(fleet.events())
+    fleet.you.drop("x", OTHER)
+    dying = clone_of(fleet.you)
+    dying.intake.ledger.fetch()
+    dying.take_in()
+    dying.intake.state.unlink()
+    submit(clone_of(fleet.you))
+    submit(clone_of(fleet.you))
+    assert len(fleet.events()) == count + 1
+
+
+def test_a_crash_after_the_push_and_before_the_spool_is_cleared_submits_once(fleet: Fleet) -> None:
+    fleet.you.drop("x")
+    dying = clone_of(fleet.you)
+    dying.intake.ledger.fetch()
+    dying.take_in()
+    (result,) = dying.intake.ledger.perform(dying.submissions())
+    assert isinstance(result, Landed)
+    story(fleet, "ada").shipped("x")
+    submit(clone_of(fleet.you))
+    assert fleet.events().count("add x") == 1
+    assert not list(clone_of(fleet.you).spool.entries())
+
+
+def test_while_the_remote_is_away_files_wait_in_the_spool_and_the_next_command_submits_them(fleet: Fleet) -> None:
+    fleet.you.aq("status")
+    away = fleet.hub.rename(fleet.hub.with_name("away.git"))
+    added = fleet.you.aq("add", "--engine", "shell", "--name", "y", "true", ok=False)
+    assert added.returncode == 75
+    assert "kept here" in added.stderr
+    fleet.you.drop("x")
+    shown = fleet.you.aq("status")
+    assert "not submitted yet: x.md" in shown.stdout
+    away.rename(fleet.hub)
+    fleet.you.aq("status")
+    assert fleet.job("x")
+    assert sorted(job.id[0] for job in fleet.snapshot().jobs()) == ["x", "y"]
+    assert "not submitted" not in fleet.you.aq("status").stdout
+
+
+def keyed(tale: Story, body: str, name: str = "x") -> Add:
+    add = tale.add_of(name, KEYED.format(body=body))
+    return Add(at=add.at, by=add.by, op_id=add.op_id, job=keyed_id("nightly-1", "nightly-1"), blob=add.blob, manifest=add.manifest)
+
+
+def test_the_same_key_and_content_is_one_job_whatever_the_file_is_called(fleet: Fleet) -> None:
+    bob = fleet.machine("bob")
+    fleet.you.drop("morning", KEYED.format(body="true"))
+    bob.drop("evening", KEYED.format(body="true"))
+    submit(clone_of(fleet.you))
+    submit(clone_of(bob, "bob"))
+    added = fleet.you.aq("add", "-", stdin=KEYED.format(body="true"))
+    assert "submitted already" in added.stdout
+    assert len(list(fleet.snapshot().jobs())) == 1
+
+
+def test_other_content_under_the_same_key_supersedes_while_it_waits_and_is_refused_after(fleet: Fleet) -> None:
+    tale = story(fleet)
+    first = keyed(tale, "true")
+    tale.do(first)
+    assert tale.refusal(keyed(tale, "true")).done
+    second = keyed(tale, "false")
+    tale.do(second)
+    assert tale.job(first.job).blob == second.blob
+    tale.do(tale.claim_of(first.job))
+    refusal = tale.refusal(keyed(tale, "exit 3"))
+    assert not refusal.done
+    assert tale.refusal(keyed(tale, "false")).done, "the content that runs is submitted already"
+
+
+@pytest.mark.parametrize(("bodies", "jobs"), [(("true", "true"), 1), (("true", "false"), 1)], ids=["the same content", "other content"])
+def test_two_clones_that_add_the_same_key_at_once_make_one_job(fleet: Fleet, bodies: tuple[str, str], jobs: int) -> None:
+    tales = [story(fleet, "ada"), story(fleet, "bob")]
+    for tale in tales:
+        tale.ledger.fetch()
+    results = [tale.ledger.perform([keyed(tale, body)])[0] for tale, body in zip(tales, bodies, strict=True)]
+    assert isinstance(results[0], Landed)
+    assert len(list(fleet.snapshot().jobs())) == jobs
+    adds = [event for event in fleet.events() if event.startswith("add")]
+    assert len(adds) == 1
