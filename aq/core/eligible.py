@@ -79,7 +79,7 @@ def lock_holder(job: Job, snapshot: Snapshot) -> str:
         for other in snapshot.leased()
         if other.manifest.lock == job.manifest.lock and other.id != job.id
     )
-    return next(same, "")
+    return min(same, default="")
 
 
 def fleet_blockers(snapshot: Snapshot) -> list[str]:

@@ -154,18 +154,11 @@ class _Chooser:
     def why(self, job: Job) -> str:
         able = self.able(job.manifest)
         if able:
-            refusals = [
-                f"{name}: {self.hosts[name].refuses[job.id]}"
-                for name in able
-                if job.id in self.hosts[name].refuses
-            ]
-            if len(refusals) == len(able):
-                return refusals[0]
-            return (
-                "waits for a free slot"
-                if any(self.hosts[name].slots for name in able if name in self.free)
-                else "no host takes work"
-            )
+            willing = [name for name in able if job.id not in self.hosts[name].refuses]
+            if not willing:
+                return f"{able[0]}: {self.hosts[able[0]].refuses[job.id]}"
+            taking = any(self.hosts[name].slots for name in willing if name in self.free)
+            return "waits for a free slot" if taking else "no host takes work"
         if not self.hosts:
             return "no live host"
         reasons = [

@@ -46,11 +46,12 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A shipped branch was merged as `oid`, or could not be, for a person to look at."""
+    """A shipped branch was merged as `oid`; or a `conflict` needs a person; or an `error` may pass."""
 
     job: str
     oid: str = ""
     conflict: str = ""
+    error: str = ""
 
 
 Report = Ended | Checked | Brought

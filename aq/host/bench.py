@@ -8,12 +8,12 @@ import shutil
 import threading
 from pathlib import Path
 
-from aq.core.errors import AqError
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.work import Brought, Order, Report
 from aq.host.config import HostConfig
+from aq.host.repos import ConflictError
 from aq.host.run import Kit, Run
 from aq.host.workspace import Wanted, Workspaces
 
@@ -57,6 +57,12 @@ class Bench:
         if fence in self._runs:
             self._runs[fence].stop(reason)
 
+    def in_place(self, fence: Fence) -> bool:
+        """Whether a run works in a folder that is not its own: `cwd` without a clone."""
+        run = self._runs.get(fence)
+        workspace = run.workspace if run else None
+        return workspace is not None and workspace.mirror is None and bool(run and run.order.manifest.cwd)
+
     def suspend(self, fence: Fence, *, on: bool) -> None:
         """Freeze a run's processes, or let them go on."""
         run = self._runs.get(fence)
@@ -90,8 +96,11 @@ class Bench:
         message = f"Merge {job.title}\n\nAq-Job: {job.id}\nAq-Epoch: {record.epoch}\n"
         try:
             report = Brought(job.id, self.kit.workspaces.deliver(wanted, record.tip, message))
-        except AqError as error:
+        except ConflictError as error:
             report = Brought(job.id, conflict=error.what)
+        except Exception as error:
+            # The repository may be away for now: this is tried again, and a thread may not just die.
+            report = Brought(job.id, error=str(error))
         self.reports.put(report)
 
     def wake(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from aq.core.record import CheckResult
 from aq.host.process import Child, Exit
 
 _DETAIL = 400
+_GIT_STATUS = "git -c core.fsmonitor=false status --porcelain 2> /dev/null"
 RunCommand = Callable[[str], tuple[Exit, str]]
 
 
@@ -33,7 +32,7 @@ def _run(check: Check, workspace: Path, run_command: RunCommand) -> CheckResult:
     if check.kind is CheckKind.FILE_EXISTS:
         return _file_exists(name, check.value, workspace)
     if check.kind is CheckKind.GIT_CLEAN:
-        return _git_clean(name, workspace)
+        return _git_clean(name, run_command)
     ended, last = run_command(check.value)
     if ended.stopped:
         return CheckResult(name, passed=False, detail=f"stopped: {ended.stopped}")
@@ -51,20 +50,14 @@ def _file_exists(name: str, value: str, workspace: Path) -> CheckResult:
     return CheckResult(name, passed=path.exists(), detail="" if path.exists() else "there is no such file")
 
 
-def _git_clean(name: str, workspace: Path) -> CheckResult:
-    git = shutil.which("git") or "git"
-    listed = subprocess.run(
-        [git, "-c", "core.fsmonitor=false", "status", "--porcelain"],
-        cwd=workspace,
-        capture_output=True,
-        timeout=120,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    dirty = listed.stdout.decode("utf-8", "replace").splitlines()
-    if listed.returncode:
+def _git_clean(name: str, run_command: RunCommand) -> CheckResult:
+    # In the run's own environment: what the agent planted in its repository may run here.
+    ended, last = run_command(_GIT_STATUS)
+    if ended.stopped:
+        return CheckResult(name, passed=False, detail=f"stopped: {ended.stopped}")
+    if ended.code:
         return CheckResult(name, passed=False, detail="not a git work tree")
-    return CheckResult(name, passed=not dirty, detail=f"{len(dirty)} changed: {dirty[0]}" if dirty else "")
+    return CheckResult(name, passed=not last, detail=f"changed: {last}" if last else "")
 
 
 def last_line(child: Child) -> str:

@@ -50,20 +50,23 @@ class CappedLog:
 
     def __init__(self, path: Path, known_secrets: tuple[str, ...]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self._known = known_secrets
         self._written = self._file.tell()
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0
         self._cut = 0
 
-    def write(self, line: bytes) -> None:
-        """One line, redacted before it reaches the disk."""
-        clean = redact(line.decode("utf-8", "replace"), self._known).encode()
+    def clean(self, line: bytes) -> str:
+        """The line as it may be shown and kept."""
+        return redact(line.decode("utf-8", "replace"), self._known)
+
+    def write(self, line: str) -> None:
+        """One clean line."""
+        clean = line.encode()
         if self._written + len(clean) <= HEAD_BYTES:
             self._written += len(clean)
             self._file.write(clean)
-            self._file.flush()
             return
         self._tail.append(clean)
         self._tail_bytes += len(clean)
@@ -74,10 +77,10 @@ class CappedLog:
 
     def close(self) -> None:
         """Write the tail and close."""
-        if self._cut:
-            self._file.write(f"\n[{self._cut} bytes cut]\n".encode())
-        self._file.writelines(self._tail)
-        self._file.close()
+        with contextlib.suppress(OSError), self._file:
+            if self._cut:
+                self._file.write(f"\n[{self._cut} bytes cut]\n".encode())
+            self._file.writelines(self._tail)
 
 
 class Child:
@@ -102,6 +105,7 @@ class Child:
         self.last_output = time.monotonic()
         self._known: dict[int, float] = {}
         self._stop_lock = threading.Lock()
+        self._over = False
         self._log = CappedLog(log, known_secrets)
         self._lifeline = _start_lifeline()
         source: IO[bytes] | int = stdin.open("rb") if stdin else subprocess.DEVNULL
@@ -149,8 +153,10 @@ class Child:
         with contextlib.suppress(OSError, ValueError):
             while line := self._process.stdout.readline(_MAX_LINE):
                 self.last_output = time.monotonic()
-                self.tail.append(line.decode("utf-8", "replace").rstrip("\n"))
-                self._log.write(line)
+                clean = self._log.clean(line)
+                self.tail.append(clean.rstrip("\n"))
+                with contextlib.suppress(OSError):
+                    self._log.write(clean)
 
     def wait(self, timeout: float) -> Exit:
         """Wait for the first process, stopping the tree when `timeout` seconds pass; then clear away
@@ -173,6 +179,7 @@ class Child:
         if self._pump.is_alive() or self._survivors():
             self._end(self._survivors())
             self._pump.join(timeout=2)
+        self._over = True
         self._tell_lifeline("done\n")
         self._log.close()
         if self._process.stdout and not self._pump.is_alive():
@@ -213,7 +220,8 @@ class Child:
         if self._process.poll() is None:
             with contextlib.suppress(psutil.Error):
                 found[self.pid] = psutil.Process(self.pid)
-        for process in marked(self.run_id):
+        session = 0 if self._over else self.pid
+        for process in marked(self.run_id, session):
             found[process.pid] = process
         return list(found.values())
 
@@ -246,21 +254,28 @@ def end_processes(processes: list[psutil.Process], grace: float) -> None:
     psutil.wait_procs(alive, timeout=5)
 
 
-def marked(run_id: str) -> list[psutil.Process]:
-    """The processes that carry a run's mark in their environment, wherever they went."""
-    if not hasattr(psutil.Process, "environ"):
-        return []
+def marked(run_id: str, session: int = 0) -> list[psutil.Process]:
+    """The processes that carry a run's mark in their environment, wherever they went, and those that
+    are still in its session, whatever they did to their environment."""
     found = []
     me = os.getpid()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if (
                 process.pid != me
-                and process.environ().get(RUN_ID) == run_id
+                and (_in_session(process.pid, session) or _carries(process, run_id))
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 found.append(process)
     return found
+
+
+def _in_session(pid: int, session: int) -> bool:
+    return bool(session) and os.name == "posix" and os.getsid(pid) == session
+
+
+def _carries(process: psutil.Process, run_id: str) -> bool:
+    return hasattr(process, "environ") and process.environ().get(RUN_ID) == run_id
 
 
 def _started(pid: int) -> float:

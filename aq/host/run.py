@@ -112,8 +112,9 @@ class Run:
 
     def _play(self) -> None:
         order = self.order
-        self.dir.create(self.note)
         try:
+            self.dir.create(self.note)
+            self.prompt.write_text(order.prompt, encoding="utf-8", newline="\n")
             if order.verify_tip:
                 self._prepare_verify()
             else:
@@ -167,6 +168,11 @@ class Run:
             )
         )
 
+    @property
+    def prompt(self) -> Path:
+        """The file with the whole prompt."""
+        return self.dir.path / "prompt.md"
+
     def _prepare(self) -> Workspace:
         return self.kit.workspaces.prepare(self.dir.path, self.kit.wanted(self.order), self.branch)
 
@@ -177,18 +183,21 @@ class Run:
 
     def _spawn_engine(self, workspace: Workspace) -> tuple[Exit, str]:
         order = self.order
-        prompt = self.dir.path / "prompt.md"
-        prompt.write_text(order.prompt, encoding="utf-8", newline="\n")
         engine = ENGINES[order.engine]
         launch = engine.launch(
             Brief(
-                order.body, prompt, self.dir.path, workspace.path, order.manifest.model, order.manifest.yolo
+                order.body,
+                self.prompt,
+                self.dir.path,
+                workspace.path,
+                order.manifest.model,
+                order.manifest.yolo,
             )
         )
         return self._command(
             launch.argv,
             workspace,
-            {**launch.env, "AQ_PROMPT_FILE": str(prompt)},
+            launch.env,
             order.manifest.timeout,
             launch.stdin,
         )
@@ -205,7 +214,11 @@ class Run:
         child = Child(
             argv,
             cwd=workspace.path,
-            env={**self.kit.environment(order, self.dir.path), **env},
+            env={
+                **self.kit.environment(order, self.dir.path),
+                "AQ_PROMPT_FILE": str(self.prompt),
+                **env,
+            },
             log=self.kit.log_path(order.fence),
             run_id=self.run_id,
             stdin=stdin,
@@ -261,12 +274,7 @@ class Run:
         shell = shutil.which("sh") or "sh"
 
         def command(line: str) -> tuple[Exit, str]:
-            return self._command(
-                (shell, "-c", line),
-                workspace,
-                {"AQ_PROMPT_FILE": str(self.dir.path / "prompt.md")},
-                order.manifest.timeout,
-            )
+            return self._command((shell, "-c", line), workspace, {}, order.manifest.timeout)
 
         checks = run_checks(order.manifest.verify, workspace.path, command)
         if self.stop_reason:

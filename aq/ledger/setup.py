@@ -9,6 +9,7 @@ from git import GitCommandError, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from aq.core.errors import AqError, InvalidFileError
+from aq.core.layout import SETTINGS
 from aq.core.lifecycle import Stage
 from aq.core.parsing import REF_PATTERN
 from aq.core.settingsfile import parse_settings
@@ -72,7 +73,7 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
         clone = _worktree_for(repo, branch)
     paths = locate_clone(clone)
     with Repo(clone, expand_vars=False) as repo:
-        remote, url, note = _remote(repo, paths, url)
+        remote, url, note = _remote(repo, paths, url, branch)
         config = QueueConfig(url, branch, remote)
         beats = _probe_beats(paths, config)
         config = QueueConfig(url, branch, remote, beats)
@@ -123,11 +124,11 @@ def _worktree_for(repo: Repo, branch: str) -> Path:
     return beside
 
 
-def _remote(repo: Repo, paths: QueuePaths, url: str) -> tuple[str, str, str]:
+def _remote(repo: Repo, paths: QueuePaths, url: str, branch: str) -> tuple[str, str, str]:
     names = {remote.name: remote.url for remote in repo.remotes}
     if url:
         check_url(url)
-        url = str(Path(url).resolve()) if is_local(url) and not url.startswith("file://") else url
+        url = _absolute(url)
         for name, known in names.items():
             if known == url:
                 return name, url, ""
@@ -139,9 +140,9 @@ def _remote(repo: Repo, paths: QueuePaths, url: str) -> tuple[str, str, str]:
         return name, url, ""
     if "aq" in names:
         return "aq", names["aq"], ""
-    if "origin" in names:
-        return "origin", names["origin"], ""
     hub = paths.hub
+    if "origin" in names and (names["origin"] == str(hub) or _has_queue(repo, branch)):
+        return "origin", names["origin"], ""
     if not hub.exists():
         Repo.init(hub, bare=True, mkdir=True, initial_branch="main", expand_vars=False).close()
         for name, value in {
@@ -151,12 +152,24 @@ def _remote(repo: Repo, paths: QueuePaths, url: str) -> tuple[str, str, str]:
             "receive.denyDeletes": "false",
         }.items():
             check(["--git-dir", str(hub), "config", name, value])
-    repo.git.remote("add", "origin", str(hub))
+    name = "aq" if "origin" in names else "origin"
+    repo.git.remote("add", name, str(hub))
     return (
-        "origin",
+        name,
         str(hub),
         "this machine holds the only copy of the queue; `aq remote set URL` moves it to a forge",
     )
+
+
+def _absolute(url: str) -> str:
+    """A path that means the same wherever git is started."""
+    return str(Path(url).resolve()) if is_local(url) and not url.startswith("file://") else url
+
+
+def _has_queue(repo: Repo, branch: str) -> bool:
+    """Whether this clone of `origin` brought a queue along: only then is origin the hub unasked."""
+    settings = f"refs/remotes/origin/{branch}:{SETTINGS}"
+    return run(["cat-file", "-e", settings], cwd=Path(str(repo.working_tree_dir))).code == 0
 
 
 def _remote_has(config: QueueConfig) -> bool:
@@ -267,6 +280,7 @@ def _exclude_logs(paths: QueuePaths) -> None:
 def move_remote(paths: QueuePaths, config: QueueConfig, url: str) -> QueueConfig:
     """Push the queue to another hub and use that one from now on. The old hub is left as it is."""
     check_url(url)
+    url = _absolute(url)
     moved = QueueConfig(url, config.branch, config.remote, config.beats)
     store = Store(paths)
     tip = store.seen_tip()

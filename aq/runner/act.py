@@ -48,7 +48,7 @@ def _landed(runner: State, result: Landed) -> None:
             runner.say(f"{job.id}: {_words(operation)} -> {job.stage}")
             runner.drop(operation.fence)
         case Delivered() | Hold():
-            runner.delivering.discard(operation.job)
+            runner.delivering.pop(operation.job, None)
         case Reclaim():
             job = result.change.jobs[0].after
             runner.say(f"{job.id}: reclaimed from {operation.lapse.host} -> {job.stage}")
@@ -82,7 +82,7 @@ def _words(operation: Operation) -> str:
 def _refused(runner: State, operation: Operation, why: str, *, done: bool) -> None:
     match operation:
         case Delivered() | Hold():
-            runner.delivering.discard(operation.job)
+            runner.delivering.pop(operation.job, None)
         case Land() if done:
             _land(runner, operation)
         case Unverified() | Verified() | Fail() | Release() if done:

@@ -3,6 +3,7 @@ result back, and says so; a conflict becomes a hold (DESIGN section 5, rule 9)."
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from aq.core.fleet import Beat
@@ -12,15 +13,19 @@ from aq.core.plan import rendezvous
 from aq.core.work import Brought
 from aq.runner.state import State
 
+RETRY_SECONDS = 60.0
+
 
 def deliver(runner: State, hosts: Mapping[str, Beat]) -> bool:
     """Start the merges that fall to this host; whether any is under way."""
+    clock = runner.clock.boottime()
+    runner.delivering = {job: until for job, until in runner.delivering.items() if until > clock}
     if not runner.stopping and runner.confirmed_at is not None:
         for job in runner.ledger.snapshot().archive.undelivered():
             if job.id not in runner.delivering and _mine(runner, job, hosts):
-                runner.delivering.add(job.id)
+                runner.delivering[job.id] = math.inf
                 runner.bench.deliver(job)
-    return bool(runner.delivering)
+    return math.inf in runner.delivering.values()
 
 
 def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
@@ -35,10 +40,14 @@ def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
     return max(able, key=lambda name: rendezvous(name, job.id), default="") == runner.me.host
 
 
-def brought(runner: State, report: Brought) -> Operation:
-    """The operation that a finished merge means."""
+def brought(runner: State, report: Brought) -> list[Operation]:
+    """The operation that a finished merge means; none when it is to be tried again later."""
+    if report.error:
+        runner.say(f"{report.job}: not delivered yet: {report.error}")
+        runner.delivering[report.job] = runner.clock.boottime() + RETRY_SECONDS
+        return []
     if report.oid:
         runner.say(f"{report.job}: delivered as {report.oid[:12]}")
-        return Delivered(**runner.now_op(), job=report.job, oid=report.oid)
+        return [Delivered(**runner.now_op(), job=report.job, oid=report.oid)]
     runner.say(f"{report.job}: not delivered: {report.conflict}")
-    return Hold(**runner.now_op(), job=report.job, reason=f"delivery: {report.conflict}")
+    return [Hold(**runner.now_op(), job=report.job, reason=f"delivery: {report.conflict}")]

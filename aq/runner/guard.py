@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from aq.runner.state import Held, State
+from aq.core.manifest import Manifest
+from aq.runner.state import State
 
 SUSPEND_AT = 2 / 3
 
@@ -34,21 +35,17 @@ def _suspend_all(runner: State, *, on: bool) -> None:
         runner.bench.suspend(fence, on=on)
 
 
-def must_stop(held: Held) -> bool:
-    """Whether this work may harm when it runs twice."""
-    manifest = held.job.manifest
-    return (
-        bool(manifest.lock)
-        or manifest.on_partition == "stop"
-        or (bool(manifest.cwd) and manifest.workspace == "in-place")
-    )
+def must_stop(manifest: Manifest, *, in_place: bool) -> bool:
+    """Whether work may harm when it runs twice: it holds a lock, is done in a folder that others
+    share, or says so."""
+    return bool(manifest.lock) or in_place or manifest.on_partition == "stop"
 
 
 def _unknown(runner: State) -> None:
     for fence, held in runner.held.items():
         if held.stopping or held.fenced:
             continue
-        if must_stop(held):
+        if must_stop(held.job.manifest, in_place=runner.bench.in_place(fence)):
             held.stopping = True
             runner.say(f"{fence.job}: stopped, its lease may have lapsed")
             runner.bench.stop(fence, "the queue could not be reached for a whole TTL")

@@ -86,6 +86,9 @@ class BenchPort(Protocol):
     def suspend(self, fence: Fence, *, on: bool) -> None:
         """Freeze or thaw a run's processes."""
 
+    def in_place(self, fence: Fence) -> bool:
+        """Whether a run works in a folder that is not its own."""
+
     def take_reports(self, timeout: float) -> list[Report]:
         """What ended."""
 

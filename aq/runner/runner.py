@@ -36,7 +36,7 @@ class Runner(State):
     def start(self) -> None:
         """Look at the remote, make sure that the name is ours, and finish what an earlier process of
         this host left behind. Raises HostNameInUseError, FrozenError or TryLaterError."""
-        self.orphans = frozenset(self.memory.orphans())
+        self.orphans |= frozenset(self.memory.orphans())
         self.ledger.fetch()
         presence.take_name(self)
         for operation in self.spool.waiting():
@@ -75,7 +75,8 @@ class Runner(State):
         """What the bench has to report becomes operations, on disk before they are pushed."""
         for report in self.bench.take_reports(timeout):
             if isinstance(report, Brought):
-                self.submit(brought(self, report))
+                for operation in brought(self, report):
+                    self.submit(operation)
                 continue
             held = self.held.get(report.fence)
             if held is None:

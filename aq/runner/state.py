@@ -73,7 +73,7 @@ class State:
     beat_delay: float = BEAT_RETRY
     plan_memory: Memory = field(default_factory=Memory)
     refuses: dict[str, tuple[str, float]] = field(default_factory=dict)
-    delivering: set[str] = field(default_factory=set)
+    delivering: dict[str, float] = field(default_factory=dict)
     orphans: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

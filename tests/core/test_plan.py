@@ -250,9 +250,10 @@ def everything_planned_can_be_claimed(seen: Snapshot, beats: dict[str, Beat], pl
 
 
 SCRIPT = """
-from tests.core.test_plan import *
-seen = snapshot([job(f"j{n}", capabilities=("os:linux",)) for n in range(20)] + [landed(f"v{n}") for n in range(3)])
-print(plan(seen, hosts(m1=3, m2=5, m3=2), NOW))
+from aq.core.plan import plan
+from tests.support.builders import NOW, beat, job, snapshot
+seen = snapshot([job(f"j{n}", capabilities=("os:linux",)) for n in range(20)])
+print(plan(seen, {name: beat(name, slots=3) for name in ("m1", "m2", "m3")}, NOW))
 """
 
 

@@ -1,0 +1,163 @@
+"""Verify steps: each kind says passed or what is wrong, and the first failure ends the list."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aq.core.manifest import Check, CheckKind
+from aq.core.record import CheckResult
+from aq.host.checks import run_checks
+from aq.host.process import Child, Exit
+from aq.host.checks import last_line
+from tests.support.fleet import git
+
+COMMAND, EXISTS, PASSES, CLEAN = (
+    CheckKind.COMMAND,
+    CheckKind.FILE_EXISTS,
+    CheckKind.TEST_PASSES,
+    CheckKind.GIT_CLEAN,
+)
+
+
+class Shell:
+    """Runs command lines in a folder as a run does, and remembers them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ran: list[str] = []
+
+    def __call__(self, line: str) -> tuple[Exit, str]:
+        self.ran.append(line)
+        env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+        child = Child(
+            ("sh", "-c", line), cwd=self.root, env=env, log=self.root.parent / "log", run_id=f"check-{line}"
+        )
+        ended = child.wait(60)
+        return ended, last_line(child)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    (tmp_path / "work").mkdir()
+    return Shell(tmp_path / "work")
+
+
+def check(shell: Shell, kind: CheckKind, value: str = "true") -> CheckResult:
+    (found,) = run_checks((Check(kind, value),), shell.root, shell)
+    return found
+
+
+def test_a_command_that_ends_with_0_passes(shell: Shell) -> None:
+    assert check(shell, COMMAND, "true") == CheckResult("true", passed=True)
+
+
+FAILURES = {
+    "an exit code": ("exit 3", "exit code 3"),
+    "an exit code and its last words": ("echo a; echo two left; exit 3", "exit code 3: two left"),
+    "a signal": ("kill -s KILL $$", "SIGKILL"),
+    "no such command": ("no-such-command-here", "exit code 127"),
+}
+
+
+@pytest.mark.parametrize(("line", "detail"), FAILURES.values(), ids=FAILURES)
+def test_a_command_that_fails_says_how(shell: Shell, line: str, detail: str) -> None:
+    found = check(shell, COMMAND, line)
+    assert (found.check, found.passed) == (line, False)
+    assert found.detail.startswith(detail)
+
+
+def test_long_last_words_are_cut_from_the_front(shell: Shell) -> None:
+    found = check(shell, COMMAND, "printf 'x%.0s' $(seq 900); echo END; exit 1")
+    assert found.detail.endswith("xEND")
+    assert len(found.detail) < 450
+
+
+def test_test_passes_is_a_command_with_a_name(shell: Shell) -> None:
+    assert check(shell, PASSES, "exit 0") == CheckResult("test_passes exit 0", passed=True)
+    assert not check(shell, PASSES, "exit 1").passed
+
+
+def test_a_stopped_check_is_told_as_stopped_whatever_its_exit_code(shell: Shell) -> None:
+    (found,) = run_checks((Check(COMMAND, "x"),), shell.root, lambda line: (Exit(0, "timeout"), "fine"))
+    assert found == CheckResult("x", passed=False, detail="stopped: timeout")
+
+
+PLACES = {
+    "a file": ("here", True, ""),
+    "a folder": ("sub", True, ""),
+    "a file in a folder": ("sub/below", True, ""),
+    "a path that comes back": ("sub/../here", True, ""),
+    "nothing": ("gone", False, "there is no such file"),
+    "a file above": ("../above", False, "it leaves the workspace"),
+    "an absolute path": ("/etc/hostname", False, "it leaves the workspace"),
+    "a link that leaves": ("out", False, "it leaves the workspace"),
+    "through a link to a folder": ("away/above", False, "it leaves the workspace"),
+}
+
+
+@pytest.mark.parametrize(("value", "passed", "detail"), PLACES.values(), ids=PLACES)
+def test_file_exists_looks_inside_the_workspace_only(
+    shell: Shell, value: str, passed: bool, detail: str
+) -> None:
+    root = shell.root
+    (root / "here").touch()
+    (root / "sub").mkdir()
+    (root / "sub" / "below").touch()
+    (root.parent / "above").touch()
+    (root / "out").symlink_to(root.parent / "above")
+    (root / "away").symlink_to(root.parent)
+    assert check(shell, EXISTS, value) == CheckResult(f"file_exists {value}", passed, detail)
+
+
+@pytest.fixture
+def repository(shell: Shell) -> Path:
+    git(shell.root, "init", "--quiet")
+    (shell.root / "file").write_text("x\n")
+    git(shell.root, "add", ".")
+    git(shell.root, "commit", "--quiet", "-m", "x")
+    return shell.root
+
+
+def test_git_clean_passes_without_changes(shell: Shell, repository: Path) -> None:
+    assert check(shell, CLEAN) == CheckResult("git_clean true", passed=True)
+
+
+@pytest.mark.parametrize("name", ["file", "new"], ids=["a changed file", "a new file"])
+def test_git_clean_names_what_is_not_committed(shell: Shell, repository: Path, name: str) -> None:
+    (repository / name).write_text("changed\n")
+    found = check(shell, CLEAN)
+    assert not found.passed
+    assert found.detail.startswith("changed: ")
+    assert found.detail.endswith(f" {name}")
+
+
+def test_git_clean_outside_git_fails(shell: Shell) -> None:
+    assert check(shell, CLEAN) == CheckResult("git_clean true", passed=False, detail="not a git work tree")
+
+
+def test_what_the_agent_planted_in_its_repository_never_sees_this_hosts_environment(
+    shell: Shell, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = repository.parent / "seen"
+    monkeypatch.setenv("HOST_CANARY", "of-the-host")
+    for name in ("filter.spy.clean", "core.fsmonitor"):
+        git(repository, "config", name, f"sh -c 'env >> {seen}; cat'")
+    (repository / ".git" / "info" / "attributes").write_text("* filter=spy\n")
+    subprocess.run(("touch", "-d", "2001-01-01", str(repository / "file")), check=True)
+    check(shell, CLEAN)
+    assert not seen.exists() or "of-the-host" not in seen.read_text()
+
+
+def test_the_first_failure_ends_the_list(shell: Shell) -> None:
+    checks = (Check(COMMAND, "true"), Check(EXISTS, "gone"), Check(COMMAND, "touch ran"))
+    results = run_checks(checks, shell.root, shell)
+    assert [result.passed for result in results] == [True, False]
+    assert shell.ran == ["true"]
+
+
+def test_no_checks_give_no_results(shell: Shell) -> None:
+    assert run_checks((), shell.root, shell) == ()

@@ -1,0 +1,253 @@
+"""Child processes: whatever an engine starts ends with its run, however it hides."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aq.host.process import Child, Exit, alive, marked, sweep
+from tests.support.fleet import wait_until
+
+_ENV = {"PATH": os.environ["PATH"]}
+FOREVER = "while :; do sleep 0.1; done"
+
+
+class Bay:
+    """Starts children whose marks the fixture looks for afterwards."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "logs" / "child.log"
+        self.run_id = f"test-{secrets.token_hex(6)}"
+
+    def child(self, script: str, *, grace: float = 0.3, **more: object) -> Child:
+        return Child(
+            ("sh", "-c", script),
+            cwd=self.root,
+            env=_ENV,
+            log=self.log,
+            run_id=self.run_id,
+            grace=grace,
+            **more,  # type: ignore[arg-type]
+        )
+
+    def pid(self, name: str) -> int:
+        """The pid that a script wrote into a file."""
+        path = self.root / name
+        return int(wait_until(lambda: path.exists() and path.read_text().strip(), 10, f"a pid in {name}"))
+
+    def words(self) -> str:
+        return self.log.read_text()
+
+
+@pytest.fixture
+def bay(tmp_path: Path) -> Iterator[Bay]:
+    made = Bay(tmp_path)
+    yield made
+    sweep(made.run_id, 0.1)
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+HIDERS = {
+    "a plain grandchild": f"sh -c 'echo $$ > pid; {FOREVER}' & ",
+    "a session of its own": f"setsid sh -c 'echo $$ > pid; {FOREVER}' & ",
+    "a double fork": f"(setsid sh -c 'echo $$ > pid; {FOREVER}' > /dev/null 2>&1 &) ; ",
+    "deaf to TERM": f"sh -c 'trap \"\" TERM HUP INT; echo $$ > pid; {FOREVER}' & ",
+    "a closed pipe": f"sh -c 'echo $$ > pid; exec > /dev/null 2>&1; {FOREVER}' & ",
+    "no mark, in our group": f"env -i PATH=\"$PATH\" sh -c 'echo $$ > pid; {FOREVER}' > /dev/null 2>&1 & ",
+}
+WAIT_FOR_PID = "while [ ! -s pid ]; do sleep 0.02; done; "
+
+
+@pytest.mark.parametrize("hider", HIDERS.values(), ids=HIDERS)
+def test_nothing_outlives_a_run_that_ends_by_itself(bay: Bay, hider: str) -> None:
+    child = bay.child(f"{hider}{WAIT_FOR_PID}exit 4")
+    assert child.wait(30) == Exit(4)
+    assert gone(bay.pid("pid"))
+    assert marked(bay.run_id) == []
+
+
+@pytest.mark.parametrize("hider", HIDERS.values(), ids=HIDERS)
+def test_nothing_outlives_a_run_that_is_stopped(bay: Bay, hider: str) -> None:
+    child = bay.child(f"{hider}{WAIT_FOR_PID}{FOREVER}")
+    pid = bay.pid("pid")
+    child.stop("enough")
+    assert child.wait(30).stopped == "enough"
+    assert gone(pid)
+    assert marked(bay.run_id) == []
+
+
+def test_wait_returns_soon_though_a_grandchild_holds_the_pipe(bay: Bay) -> None:
+    child = bay.child("setsid sleep 300 & echo said")
+    began = time.monotonic()
+    assert child.wait(60) == Exit(0)
+    assert time.monotonic() - began < 15
+    assert bay.words() == "said\n"
+
+
+def test_a_timeout_stops_the_tree_and_is_named(bay: Bay) -> None:
+    child = bay.child(f"setsid sh -c 'echo $$ > pid; {FOREVER}' & {WAIT_FOR_PID}echo begun; {FOREVER}")
+    pid = bay.pid("pid")
+    ended = child.wait(0.1)
+    assert ended.stopped == "timeout"
+    assert gone(pid)
+    assert "begun" in bay.words()
+
+
+def test_the_first_reason_to_stop_stays(bay: Bay) -> None:
+    child = bay.child(FOREVER)
+    child.stop("fenced")
+    child.stop("stopped by the operator")
+    assert child.wait(0.0).stopped == "fenced"
+
+
+def test_a_stop_wins_over_the_exit_code_of_an_engine_that_says_all_is_well(bay: Bay) -> None:
+    child = bay.child(f"trap 'exit 0' TERM; : > ready; {FOREVER}", grace=5)
+    wait_until((bay.root / "ready").exists, 10)
+    child.stop("fenced")
+    assert child.wait(30) == Exit(0, "fenced")
+
+
+def test_a_polite_engine_gets_its_grace_period(bay: Bay) -> None:
+    child = bay.child(f"trap 'sleep 0.3; echo saved; exit 0' TERM; : > ready; {FOREVER}", grace=10)
+    wait_until((bay.root / "ready").exists, 10)
+    child.stop("enough")
+    child.wait(30)
+    assert "saved" in bay.words()
+
+
+def _state(bay: Bay) -> set[str]:
+    return {process.status() for process in marked(bay.run_id)}
+
+
+def test_a_suspended_tree_makes_no_step_until_it_is_resumed(bay: Bay) -> None:
+    tick = "while :; do echo x >> ticks; sleep 0.05; done"
+    child = bay.child(f"setsid sh -c '{tick}' & wait")
+    ticks = bay.root / "ticks"
+    wait_until(ticks.exists, 10)
+    child.suspend()
+    wait_until(lambda: _state(bay) == {psutil.STATUS_STOPPED}, 10, "the tree to stand still")
+    before = ticks.stat().st_size
+    time.sleep(0.3)
+    assert ticks.stat().st_size == before
+    child.resume()
+    wait_until(lambda: ticks.stat().st_size > before, 10, "the tree to go on")
+    child.stop("enough")
+    assert child.wait(30).stopped == "enough"
+
+
+def test_a_suspended_tree_can_be_stopped(bay: Bay) -> None:
+    child = bay.child(f": > ready; {FOREVER}")
+    wait_until((bay.root / "ready").exists, 10)
+    child.suspend()
+    child.stop("fenced")
+    assert child.wait(30).stopped == "fenced"
+    assert marked(bay.run_id) == []
+
+
+def test_a_stop_by_another_thread_ends_the_wait(bay: Bay) -> None:
+    child = bay.child(FOREVER)
+    threading.Timer(0.2, child.stop, args=("enough",)).start()
+    assert child.wait(60).stopped == "enough"
+
+
+EXITS: dict[str, tuple[str, Exit, str]] = {
+    "an exit code": ("exit 7", Exit(7), ""),
+    "a signal": ("kill -s SEGV $$", Exit(-signal.SIGSEGV), "SIGSEGV"),
+}
+
+
+@pytest.mark.parametrize(("script", "ended", "name"), EXITS.values(), ids=EXITS)
+def test_how_a_child_ended_is_told(bay: Bay, script: str, ended: Exit, name: str) -> None:
+    found = bay.child(script).wait(30)
+    assert found == ended
+    assert found.signal_name == name
+
+
+def test_a_signal_without_a_name_is_told_by_number() -> None:
+    assert Exit(-250).signal_name == "signal 250"
+
+
+def test_a_program_that_cannot_start_raises_and_leaves_nothing(bay: Bay) -> None:
+    before = {p.pid for p in psutil.Process().children()}
+    with pytest.raises(FileNotFoundError):
+        Child(("/no/such/program",), cwd=bay.root, env=_ENV, log=bay.log, run_id=bay.run_id)
+    assert {p.pid for p in psutil.Process().children()} == before
+
+
+def test_the_child_reads_its_input_and_sees_only_the_given_environment(bay: Bay) -> None:
+    source = bay.root / "in"
+    source.write_text("from a file\n")
+    assert bay.child("cat; env", stdin=source).wait(30).code == 0
+    lines = bay.words().splitlines()
+    assert lines[0] == "from a file"
+    names = {line.split("=")[0] for line in lines[1:]}
+    assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "AQ_RUN_ID"}
+
+
+def test_the_start_is_told_with_pid_and_start_time(bay: Bay) -> None:
+    told: list[tuple[int, float]] = []
+    child = bay.child(FOREVER, on_start=lambda pid, started: told.append((pid, started)))
+    assert told[0][0] == child.pid
+    assert alive(*told[0])
+    assert not alive(told[0][0], told[0][1] - 5), "a pid that was used again is another process"
+    child.stop("enough")
+    child.wait(30)
+    assert not alive(*told[0])
+
+
+def test_sweep_ends_what_an_earlier_process_left(bay: Bay) -> None:
+    orphan = subprocess.Popen(
+        ("sh", "-c", FOREVER), env={**_ENV, "AQ_RUN_ID": bay.run_id}, start_new_session=True
+    )
+    wait_until(lambda: marked(bay.run_id), 10)
+    assert sweep(bay.run_id, 0.2) >= 1
+    orphan.wait(10)
+    assert sweep(bay.run_id) == 0
+
+
+PARENT = """
+import os, sys, time
+from pathlib import Path
+from aq.host.process import Child
+root = Path(sys.argv[1])
+env = {"PATH": os.environ["PATH"]}
+Child(("sh", "-c", sys.argv[3]), cwd=root, env=env, log=root / "log", run_id=sys.argv[2])
+time.sleep(300)
+"""
+DEAF = "trap '' TERM HUP; sh -c 'echo $$ > pid; while :; do sleep 0.1; done'"
+
+
+@pytest.mark.parametrize("script", [f"echo $$ > pid; {FOREVER}", DEAF], ids=["plain", "deaf to TERM"])
+def test_the_engine_dies_with_a_parent_that_was_killed(bay: Bay, script: str) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(bay.root), bay.run_id, script])
+    pid = bay.pid("pid")
+    assert not gone(pid)
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: gone(pid) and not marked(bay.run_id), 10, "the engine to end with its parent")
+
+
+def _lifelines() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children() if "read -r group" in " ".join(p.cmdline())]
+
+
+def test_no_lifeline_is_left_after_a_run(bay: Bay) -> None:
+    watched: Callable[[], list[psutil.Process]] = _lifelines
+    child = bay.child("sleep 0.2")
+    assert len(watched()) == 1
+    child.wait(30)
+    assert watched() == []

@@ -1,0 +1,172 @@
+"""Mirrors: merging without a work tree, create-only branches, and delivery that is read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aq.host.repos import ConflictError, Mirror, WorkspaceError
+from tests.host.conftest import Target
+from tests.support.fleet import git
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, target: Target) -> Mirror:
+    return Mirror.of(tmp_path / "mirrors", target.url)
+
+
+def work(mirror: Mirror, name: str, text: str, base: str = "") -> str:
+    """A commit of aq's in the mirror, with one more file than its base."""
+    base = base or mirror.tip("main")
+    blob = mirror.must("hash-object", "-w", "--stdin", data=text.encode())
+    listed = mirror.must("ls-tree", base).splitlines()
+    entries = {line.split("\t")[1]: line for line in listed} | {name: f"100644 blob {blob}\t{name}"}
+    tree = mirror.must("mktree", data=("\n".join(entries.values()) + "\n").encode())
+    return mirror.commit(tree, base, f"work on {name}\n")
+
+
+def test_a_mirror_follows_the_repositorys_branches(mirror: Mirror, target: Target) -> None:
+    later = target.push("more", "x\n")
+    assert not mirror.has(later)
+    mirror.fetch()
+    assert mirror.tip("main") == later
+    assert mirror.default_branch == "main"
+
+
+def test_a_branch_that_was_deleted_there_is_unknown_here(mirror: Mirror, target: Target) -> None:
+    target.push("more", "x\n", "topic")
+    mirror.fetch()
+    assert mirror.tip("topic")
+    git(target.bare, "branch", "-D", "topic")
+    mirror.fetch()
+    with pytest.raises(WorkspaceError, match="has no branch topic"):
+        mirror.tip("topic")
+
+
+def test_a_repository_that_is_not_there_is_infrastructure(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="git --git-dir failed|git .* failed"):
+        Mirror.of(tmp_path / "mirrors", str(tmp_path / "nowhere.git"))
+
+
+def test_two_sources_have_two_mirrors(tmp_path: Path, target: Target, mirror: Mirror) -> None:
+    assert Mirror.of(tmp_path / "mirrors", f"{target.url}/").path != mirror.path
+
+
+def test_merged_is_the_line_that_contains_the_other(mirror: Mirror) -> None:
+    base = mirror.tip("main")
+    ahead = work(mirror, "new", "x\n")
+    assert mirror.merged(ahead, base, "m\n") == ahead
+    assert mirror.merged(base, ahead, "m\n") == ahead
+    assert mirror.merged(base, base, "m\n") == base
+
+
+def test_two_lines_become_a_merge_with_both(mirror: Mirror) -> None:
+    ours, theirs = work(mirror, "a", "a\n"), work(mirror, "b", "b\n")
+    whole = mirror.merged(ours, theirs, "both\n")
+    assert mirror.must("rev-list", "--parents", "-1", whole).split() == [whole, ours, theirs]
+    assert mirror.must("ls-tree", "--name-only", whole).split() == ["README", "a", "b"]
+    assert mirror.must("log", "-1", "--format=%an|%cn|%s", whole) == "aq|aq|both"
+
+
+def test_lines_that_contradict_each_other_are_a_conflict_that_names_the_files(mirror: Mirror) -> None:
+    ours, theirs = work(mirror, "a", "one\n"), work(mirror, "a", "two\n")
+    with pytest.raises(ConflictError, match=r"^conflict in a$") as caught:
+        mirror.merged(ours, theirs, "both\n")
+    assert caught.value.hint == "merge it by hand, or reject the job"
+
+
+def test_a_merge_with_a_commit_that_is_not_here_is_infrastructure(mirror: Mirror) -> None:
+    with pytest.raises(WorkspaceError):
+        mirror.merged(mirror.tip("main"), "0" * 40, "m\n")
+
+
+def test_a_branch_is_made_once_and_never_moved(mirror: Mirror, target: Target) -> None:
+    first, second = work(mirror, "a", "1\n"), work(mirror, "a", "2\n")
+    assert mirror.create("aq/job/1", first)
+    assert mirror.create("aq/job/1", first), "the same again is fine"
+    assert not mirror.create("aq/job/1", second)
+    assert not mirror.create("aq/job/1", work(mirror, "b", "x\n", first)), "not even forward"
+    assert target.tip("aq/job/1") == first
+
+
+def test_a_branch_is_there_though_the_reply_was_lost(mirror: Mirror, target: Target) -> None:
+    target.hook("post-receive", "exit 1")
+    tip = work(mirror, "a", "1\n")
+    assert mirror.create("aq/job/1", tip)
+
+
+def test_a_refused_branch_is_no_branch(mirror: Mirror, target: Target) -> None:
+    target.hook("pre-receive", "exit 1")
+    assert not mirror.create("aq/job/1", work(mirror, "a", "1\n"))
+
+
+def test_hooks_of_the_mirror_are_not_run(mirror: Mirror, tmp_path: Path) -> None:
+    hook = mirror.path / "hooks" / "pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    assert mirror.create("aq/job/1", work(mirror, "a", "1\n"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_delivery_moves_the_branch_forward_and_reads_it_back(mirror: Mirror, target: Target) -> None:
+    tip = work(mirror, "a", "1\n")
+    assert mirror.deliver(tip, "main", "merge\n") == tip == target.tip()
+
+
+def test_delivery_merges_with_what_came_meanwhile(mirror: Mirror, target: Target) -> None:
+    tip = work(mirror, "a", "1\n")
+    target.push("b", "2\n")
+    whole = mirror.deliver(tip, "main", "merge\n")
+    assert target.tip() == whole
+    assert (target.show("main:a"), target.show("main:b")) == ("1", "2")
+
+
+def test_work_that_is_in_already_is_delivered(mirror: Mirror, target: Target) -> None:
+    tip = work(mirror, "a", "1\n")
+    mirror.deliver(tip, "main", "merge\n")
+    git(target.seed, "pull", "--quiet", "origin", "main")
+    later = target.push("b", "2\n")
+    assert mirror.deliver(tip, "main", "merge\n") == later == target.tip()
+
+
+def test_delivery_that_loses_a_race_merges_again(mirror: Mirror, target: Target, tmp_path: Path) -> None:
+    tip = work(mirror, "a", "1\n")
+    rival = work(mirror, "b", "2\n")
+    mirror.create("rival", rival)
+    once = tmp_path / "once"
+    once.touch()
+    target.hook(
+        "pre-receive",
+        f"[ -e {once} ] || exit 0\nrm {once}\nunset GIT_QUARANTINE_PATH\n"
+        f"git update-ref refs/heads/main {rival}",
+    )
+    whole = mirror.deliver(tip, "main", "merge\n")
+    assert not once.exists(), "there was a race"
+    assert target.tip() == whole
+    assert (target.show("main:a"), target.show("main:b")) == ("1", "2")
+
+
+def test_delivery_that_conflicts_touches_nothing(mirror: Mirror, target: Target) -> None:
+    tip = work(mirror, "a", "one\n")
+    before = target.push("a", "two\n")
+    with pytest.raises(ConflictError, match="conflict in a"):
+        mirror.deliver(tip, "main", "merge\n")
+    assert target.tip() == before
+
+
+def test_a_refused_delivery_is_for_a_person_and_tells_the_remotes_words(
+    mirror: Mirror, target: Target
+) -> None:
+    before = target.tip()
+    target.hook("update", "exit 1")
+    with pytest.raises(ConflictError, match="did not take it: .*hook declined") as caught:
+        mirror.deliver(work(mirror, "a", "1\n"), "main", "merge\n")
+    assert caught.value.hint == "deliver it by hand"
+    assert target.tip() == before
+
+
+def test_delivery_to_a_branch_that_is_not_there_says_so(mirror: Mirror) -> None:
+    with pytest.raises(WorkspaceError, match="has no branch release"):
+        mirror.deliver(mirror.tip("main"), "release", "merge\n")
