@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 
 python=${PYTHON:-python3}
 venv=${AQ_VENV:-.venv}
+jobs=${AQ_TEST_JOBS:-2}
 
 step() { printf '\n== %s\n' "$1"; }
 
@@ -25,8 +26,10 @@ step "types"
 mypy
 step "floors"
 lint-imports >/dev/null || { lint-imports; exit 1; }
+step "core: every branch"
+python -m pytest -n "$jobs" --no-cov-on-fail --cov=aq.core --cov-branch --cov-fail-under=100 tests/core
 step "tests"
-python -m pytest -n "${AQ_TEST_JOBS:-2}" "$@"
+python -m pytest -n "$jobs" --ignore=tests/core "$@"
 step "end to end: two hosts through the installed command"
 aq demo --clean
 step "all passed"

@@ -39,9 +39,7 @@ class Document:
     body: str
 
     def line(self, path: Path) -> int:
-        """The line of a key, or of the nearest key that encloses it."""
-        while path and path not in self.lines:
-            path = path[:-1]
+        """The line of a key."""
         return self.lines.get(path, 1)
 
 

@@ -112,10 +112,7 @@ def _check(item: Any) -> Check:
 
 
 def _checks(value: Any) -> Any:
-    items = [value] if isinstance(value, (str, dict)) else value
-    if not isinstance(items, list):
-        raise refuse("a command, or a list of checks, is expected", "write `verify: pytest -q`")
-    return tuple(_check(item) for item in items)
+    return tuple(_check(item) for item in (value if isinstance(value, list) else [value]))
 
 
 def _review(value: Any, check: ValidatorFunctionWrapHandler) -> ReviewPolicy:
@@ -238,7 +235,7 @@ def manifest_of(form: JobFile) -> Manifest:
         value = getattr(form, name)
         if name == "fix":
             given["fix_max"] = value.max
-        elif value is not None:
+        else:
             given[name] = _FORMS[name](value) if name in _FORMS else value
     return Manifest(**given, given=tuple(sorted(given)))
 

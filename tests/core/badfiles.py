@@ -23,7 +23,10 @@ FILES: dict[str, tuple[bytes, str]] = {
     # The file as a whole.
     "a blank file": (b"", "1: the job has no text; write the prompt below the front matter"),
     "a file of blanks": (b" \n\t\n", "1: the job has no text; write the prompt below the front matter"),
-    "no body": (b"---\nengine: shell\n---\n", "1: the job has no text; write the prompt below the front matter"),
+    "no body": (
+        b"---\nengine: shell\n---\n",
+        "1: the job has no text; write the prompt below the front matter",
+    ),
     "a byte order mark": (
         b"\xef\xbb\xbf" + front("engine: shell"),
         "1: the file starts with a byte order mark; save it as UTF-8 without BOM",
@@ -33,7 +36,10 @@ FILES: dict[str, tuple[bytes, str]] = {
     "a NUL": (front("engine: shell") + b"a\x00b", f"5: control character U+0000; {CONTROL}"),
     "an escape sequence": (front("title: \x1b[31mred"), f"2: control character U+001B; {CONTROL}"),
     "a DEL": (b"x\n\x7f", f"2: control character U+007F; {CONTROL}"),
-    "line ends of an old Mac": (b"---\rengine: shell\r---\rDo it.", f"1: control character U+000D; {CONTROL}"),
+    "line ends of an old Mac": (
+        b"---\rengine: shell\r---\rDo it.",
+        f"1: control character U+000D; {CONTROL}",
+    ),
     "2 MB": (b"x" * 2_000_000, "1: the file has 2000000 bytes; the limit is 1048576"),
     "one byte too many": (b"x" * 1_048_577, "1: the file has 1048577 bytes; the limit is 1048576"),
     "64 KiB and more of front matter": (
@@ -64,7 +70,10 @@ FILES: dict[str, tuple[bytes, str]] = {
         front("\n".join(" " * n + "a:" for n in range(40))),
         "18: YAML nested too deeply; the limit is 16 levels",
     ),
-    "too many values": (front("labels: [" + "x, " * 2_000 + "x]"), "2: too many YAML values; the limit is 2000"),
+    "too many values": (
+        front("labels: [" + "x, " * 2_000 + "x]"),
+        "2: too many YAML values; the limit is 2000",
+    ),
     "an alias bomb": (front(BOMB), "2: YAML anchors and aliases are not allowed; write the value out"),
     "a merge-key bomb": (
         front("engine: shell\n<<: [*a, *a, *a]"),
@@ -78,12 +87,18 @@ FILES: dict[str, tuple[bytes, str]] = {
         front("<<: {engine: shell}"),
         "2: unknown key '<<'; `aq schema` lists the keys",
     ),
-    "a tag": (front("engine: !!str shell"), "2: YAML tags are not allowed; remove the part that starts with !"),
+    "a tag": (
+        front("engine: !!str shell"),
+        "2: YAML tags are not allowed; remove the part that starts with !",
+    ),
     "a tag that builds an object": (
         front("title: !!python/object/apply:os.system [x]"),
         "2: YAML tags are not allowed; remove the part that starts with !",
     ),
-    "a duplicate key": (front("engine: shell\nlock: a\nengine: claude"), "4: duplicate key 'engine'; first given on line 2"),
+    "a duplicate key": (
+        front("engine: shell\nlock: a\nengine: claude"),
+        "4: duplicate key 'engine'; first given on line 2",
+    ),
     "a nested duplicate key": (
         front("budget:\n  usd: 1\n  usd: 2"),
         "4: duplicate key 'usd'; first given on line 3",
@@ -122,9 +137,18 @@ FILES: dict[str, tuple[bytes, str]] = {
         "2: not YAML: unacceptable character #x0080: control characters are not allowed; check the text",
     ),
     # The keys.
-    "an unknown key with a near name": (front("engin: shell"), "2: unknown key 'engin'; did you mean 'engine'?"),
-    "an underscore for a dash": (front("not_before: x"), "2: unknown key 'not_before'; did you mean 'not-before'?"),
-    "an unknown key far from any name": (front("wibble: red"), "2: unknown key 'wibble'; `aq schema` lists the keys"),
+    "an unknown key with a near name": (
+        front("engin: shell"),
+        "2: unknown key 'engin'; did you mean 'engine'?",
+    ),
+    "an underscore for a dash": (
+        front("not_before: x"),
+        "2: unknown key 'not_before'; did you mean 'not-before'?",
+    ),
+    "an unknown key far from any name": (
+        front("wibble: red"),
+        "2: unknown key 'wibble'; `aq schema` lists the keys",
+    ),
     "a key named content": (front("content: x"), "2: unknown key 'content'; `aq schema` lists the keys"),
     "an internal name": (front("given: [engine]"), "2: unknown key 'given'; `aq schema` lists the keys"),
     "an unknown nested key": (
@@ -135,7 +159,10 @@ FILES: dict[str, tuple[bytes, str]] = {
         front("retry: {maxx: 2}"),
         "2: unknown key 'retry.maxx'; did you mean 'max'?",
     ),
-    "an unknown stage in deps": (front("deps: {shiped: [a]}"), "2: unknown key 'deps.shiped'; did you mean 'shipped'?"),
+    "an unknown stage in deps": (
+        front("deps: {shiped: [a]}"),
+        "2: unknown key 'deps.shiped'; did you mean 'shipped'?",
+    ),
     "the first wrong line is named": (
         front("lock: a\nbase: ..\nengin: x"),
         "3: base: '..' is not a branch name; write a plain name such as main or release/2",
@@ -144,12 +171,18 @@ FILES: dict[str, tuple[bytes, str]] = {
         front("review-policy: {reviewer: [alice]}"),
         "2: unknown key 'review-policy.reviewer'; did you mean 'reviewers'?",
     ),
-    "deps and depends_on": (front("deps: a\ndepends_on: b"), "2: deps and depends_on mean the same; keep one of them"),
+    "deps and depends_on": (
+        front("deps: a\ndepends_on: b"),
+        "2: deps and depends_on mean the same; keep one of them",
+    ),
     "depends_on and blocked_by": (
         front("blocked_by: a\ndepends_on: b"),
         "2: depends_on and blocked_by mean the same; keep one of them",
     ),
-    "repo and cwd": (front("repo: billing\ncwd: /srv/app"), "2: repo and cwd exclude each other; keep one of them"),
+    "repo and cwd": (
+        front("repo: billing\ncwd: /srv/app"),
+        "2: repo and cwd exclude each other; keep one of them",
+    ),
     "a value as long as a book": (
         front("engine: " + "x" * 5_000),
         "2: engine: '" + "x" * 290 + "…; use letters, digits, dot, dash and underscore",

@@ -34,7 +34,9 @@ def test_a_ready_job_has_no_blockers() -> None:
 
 def test_every_blocker_is_named_the_worst_first() -> None:
     record = Record(pause=Note("bob", NOW, ""), hold=Note("alice", NOW, "conflict"), not_before=LATER)
-    found = job("a", problem="edited", record=record, every=60.0, not_before=LATER, deps=Deps(("x",)), lock="db")
+    found = job(
+        "a", problem="edited", record=record, every=60.0, not_before=LATER, deps=Deps(("x",)), lock="db"
+    )
     seen = snapshot([found, job("b", host="mac-1", lock="db")])
     assert job_blockers(found, seen, NOW) == [
         "edited",
@@ -59,13 +61,21 @@ def delivered(deliver: str, delivery: str) -> Record:
         (Deps(("x",)), [], ["needs x shipped (no such job)"]),
         (Deps(("x",)), [job("x", Stage.TESTING)], ["needs x shipped (it is in testing)"]),
         (Deps(("x",)), [job("x", Stage.SHIPPED)], []),
-        (Deps(("x",)), [job("x", Stage.SHIPPED, deliver="merge", record=Record(delivery="wanted"))], ["needs x delivered (it is shipped)"]),
+        (
+            Deps(("x",)),
+            [job("x", Stage.SHIPPED, deliver="merge", record=Record(delivery="wanted"))],
+            ["needs x delivered (it is shipped)"],
+        ),
         (Deps(("x",)), [job("x", Stage.SHIPPED, deliver="pr", record=Record(delivery="delivered"))], []),
         (Deps(testing=("x",)), [job("x", Stage.REVIEW)], ["needs x in testing (it is in review)"]),
         (Deps(testing=("x",)), [], ["needs x in testing (no such job)"]),
         (Deps(testing=("x",)), [job("x", Stage.TESTING)], []),
         (Deps(testing=("x",)), [job("x", Stage.SHIPPED)], []),
-        (Deps(("x", "y"), ("z",)), [job("y", Stage.SHIPPED)], ["needs x shipped (no such job)", "needs z in testing (no such job)"]),
+        (
+            Deps(("x", "y"), ("z",)),
+            [job("y", Stage.SHIPPED)],
+            ["needs x shipped (no such job)", "needs z in testing (no such job)"],
+        ),
     ],
 )
 def test_a_dep_says_how_far_it_is(deps: Deps, others: list, reasons: list[str]) -> None:
@@ -97,8 +107,14 @@ def test_a_lock_is_held_only_by_another_job_with_a_lease() -> None:
 
 
 def test_what_keeps_every_job_from_starting() -> None:
-    jobs = [job("a", host="mac-1"), job("b", Stage.TESTING), job("c", Stage.REVIEW, record=Record(hold=Note("x", NOW)))]
-    seen = snapshot(jobs, settings=Settings(wip_building=1, wip_people=2), settings_error="line 1: no", pause=Pause())
+    jobs = [
+        job("a", host="mac-1"),
+        job("b", Stage.TESTING),
+        job("c", Stage.REVIEW, record=Record(hold=Note("x", NOW))),
+    ]
+    seen = snapshot(
+        jobs, settings=Settings(wip_building=1, wip_people=2), settings_error="line 1: no", pause=Pause()
+    )
     assert fleet_blockers(seen) == [
         "queue settings are invalid: line 1: no",
         "the queue is paused by someone: no reason given",
@@ -106,7 +122,9 @@ def test_what_keeps_every_job_from_starting() -> None:
         "2 jobs wait for a person (wip.people is 2)",
     ]
     assert fleet_blockers(snapshot(jobs, settings=Settings(wip_building=2, wip_people=3))) == []
-    assert fleet_blockers(snapshot(pause=Pause("alice", "release"))) == ["the queue is paused by alice: release"]
+    assert fleet_blockers(snapshot(pause=Pause("alice", "release"))) == [
+        "the queue is paused by alice: release"
+    ]
 
 
 def test_a_reservation_is_the_budget_or_the_default_where_a_limit_applies() -> None:
@@ -118,10 +136,17 @@ def test_a_reservation_is_the_budget_or_the_default_where_a_limit_applies() -> N
 
 def test_the_money_left_is_told_and_a_limit_may_be_spent_to_the_last_cent() -> None:
     budgets = Budgets(0.1, fleet_usd=0.3, products={"billing": 0.2})
-    seen = snapshot(settings=Settings(budgets=budgets), spend={NOW[:10]: Spend(Amount(0.1, 0.1), {"billing": Amount(0.2, 0.0)})})
+    seen = snapshot(
+        settings=Settings(budgets=budgets),
+        spend={NOW[:10]: Spend(Amount(0.1, 0.1), {"billing": Amount(0.2, 0.0)})},
+    )
     assert budget_blockers(manifest(), seen, NOW) == []
-    assert budget_blockers(manifest(product="billing"), seen, NOW) == ["billing has 0.00 of 0.20 usd left today and this job reserves 0.10"]
-    assert budget_blockers(manifest(budget=Budget(usd=0.2)), seen, NOW) == ["the fleet has 0.10 of 0.30 usd left today and this job reserves 0.20"]
+    assert budget_blockers(manifest(product="billing"), seen, NOW) == [
+        "billing has 0.00 of 0.20 usd left today and this job reserves 0.10"
+    ]
+    assert budget_blockers(manifest(budget=Budget(usd=0.2)), seen, NOW) == [
+        "the fleet has 0.10 of 0.30 usd left today and this job reserves 0.20"
+    ]
     assert budget_blockers(manifest(product="billing"), seen, "2026-11-22T00:00:00Z") == []
 
 
@@ -138,7 +163,9 @@ ENGINES = {"shell": "shell", "codex": "agentic-coder", "claude": "agentic-coder"
         ({"engine_class": "painter"}, "", "engine-class:painter"),
     ],
 )
-def test_an_engine_is_named_or_the_first_agent_never_the_shell_by_default(keys: dict[str, str], engine: str, wanted: str) -> None:
+def test_an_engine_is_named_or_the_first_agent_never_the_shell_by_default(
+    keys: dict[str, str], engine: str, wanted: str
+) -> None:
     asked = Manifest(**keys)  # type: ignore[arg-type]
     assert (resolve_engine(asked, ENGINES), engine_wanted(asked)) == (engine, wanted)
     assert resolve_engine(Manifest(), {"shell": "shell"}) == ""
@@ -146,15 +173,30 @@ def test_an_engine_is_named_or_the_first_agent_never_the_shell_by_default(keys: 
 
 def test_a_host_is_told_each_clause_that_it_lacks() -> None:
     asked = Manifest(capabilities=("os:linux", "has:docker"), repo="billing")
-    assert host_blockers(asked, OFFERS, {}) == ["lacks has:docker", "lacks engine-class:agentic-coder", "lacks repo:billing"]
+    assert host_blockers(asked, OFFERS, {}) == [
+        "lacks has:docker",
+        "lacks engine-class:agentic-coder",
+        "lacks repo:billing",
+    ]
     assert host_blockers(asked, OFFERS | {"docker=27", "repo:billing"}, ENGINES) == []
 
 
 def test_a_job_builds_on_the_branches_of_its_deps_in_the_same_place() -> None:
     def dep(name: str, stage: Stage = Stage.SHIPPED, tip: str = TIP, delivery: str = "", **keys: str):  # type: ignore[no-untyped-def]
-        return job(name, stage, record=Record(tip=tip and f"{name}-tip", delivery=delivery), **{"repo": "billing", **keys})
+        return job(
+            name,
+            stage,
+            record=Record(tip=tip and f"{name}-tip", delivery=delivery),
+            **{"repo": "billing", **keys},
+        )
 
-    others = [dep("a"), dep("b", tip=""), dep("c", delivery="delivered"), dep("d", repo="search"), dep("e", Stage.TESTING)]
+    others = [
+        dep("a"),
+        dep("b", tip=""),
+        dep("c", delivery="delivered"),
+        dep("d", repo="search"),
+        dep("e", Stage.TESTING),
+    ]
     asked = job("x", repo="billing", deps=Deps(("a", "b", "c", "d", "gone"), ("e",)))
     assert work_below(asked, snapshot(others)) == ("a-tip", "e-tip")
     nowhere = job("x", deps=Deps(("a",)))

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 from aq.core.event import FLEET_OPS, Event, one_line, parse, render, subject
 from aq.core.lifecycle import Stage, Trigger
 
-CLAIM = Event("claim", "mac-2", "op-1", "fix-login", Stage.INBOX, Stage.BUILDING, "mac-2", 3, 1, "", (("Aq-Engine", "shell"), ("Aq-Lease", "n1")))
+CLAIM = Event(
+    "claim",
+    "mac-2",
+    "op-1",
+    "fix-login",
+    Stage.INBOX,
+    Stage.BUILDING,
+    "mac-2",
+    3,
+    1,
+    "",
+    (("Aq-Engine", "shell"), ("Aq-Lease", "n1")),
+)
 
 
 def test_a_claim_reads_like_this() -> None:
@@ -29,7 +41,10 @@ def test_a_new_job_comes_from_new() -> None:
 
 
 def test_a_fleet_event_names_no_job_and_no_stage() -> None:
-    assert render(Event("pause", "alice", "op-1", detail="release")) == "pause: release\n\nAq-Op: pause\nAq-By: alice\nAq-Op-Id: op-1\n"
+    assert (
+        render(Event("pause", "alice", "op-1", detail="release"))
+        == "pause: release\n\nAq-Op: pause\nAq-By: alice\nAq-Op-Id: op-1\n"
+    )
 
 
 def test_a_subject_is_one_line_of_at_most_120_characters() -> None:
@@ -39,14 +54,33 @@ def test_a_subject_is_one_line_of_at_most_120_characters() -> None:
     assert text.endswith("…")
 
 
-@pytest.mark.parametrize(("text", "flat"), [("a\nb\tc", "a b c"), ("\x1b[31mred", "?[31mred"), ("  a  ", "a"), ("a\u2028b", "a b"), ("\u202eevil", "?evil"), ("", "")])
+@pytest.mark.parametrize(
+    ("text", "flat"),
+    [
+        ("a\nb\tc", "a b c"),
+        ("\x1b[31mred", "?[31mred"),
+        ("  a  ", "a"),
+        ("a\u2028b", "a b"),
+        ("\u202eevil", "?evil"),
+        ("", ""),
+    ],
+)
 def test_text_is_flattened_for_a_line(text: str, flat: str) -> None:
     assert one_line(text) == flat
 
 
 @pytest.mark.parametrize(
     "message",
-    ["", "\n", "fix the login", "claim a\n\nAq-Job: a\n", "x\n\nAq-Op: launch\n", "Aq-Op: claim is what it says\n\nno trailer here", "x\n\nAq-Op:claim\n", "x\n\nAq-Op: claim\n\nSigned-off-by: bob\n"],
+    [
+        "",
+        "\n",
+        "fix the login",
+        "claim a\n\nAq-Job: a\n",
+        "x\n\nAq-Op: launch\n",
+        "Aq-Op: claim is what it says\n\nno trailer here",
+        "x\n\nAq-Op:claim\n",
+        "x\n\nAq-Op: claim\n\nSigned-off-by: bob\n",
+    ],
 )
 def test_a_commit_that_is_not_ours_is_none(message: str) -> None:
     assert parse(message) is None
@@ -60,7 +94,17 @@ def test_a_number_that_is_none_is_zero_and_no_crash(number: str) -> None:
 
 
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,10}", fullmatch=True)
-hostile = st.text(max_size=60) | st.sampled_from(["x\n\nAq-Op: ship", "Aq-By: root", ": ", "a: b: c", "\r\nAq-Job: other", "\x85Aq-Epoch: 9", "\u2029\u2029Aq-To: shipped"])
+hostile = st.text(max_size=60) | st.sampled_from(
+    [
+        "x\n\nAq-Op: ship",
+        "Aq-By: root",
+        ": ",
+        "a: b: c",
+        "\r\nAq-Job: other",
+        "\x85Aq-Epoch: 9",
+        "\u2029\u2029Aq-To: shipped",
+    ]
+)
 events = st.builds(
     Event,
     op=st.sampled_from([*Trigger, *FLEET_OPS]).map(str),
@@ -73,18 +117,50 @@ events = st.builds(
     epoch=st.integers(0, 10**6),
     attempt=st.integers(0, 99),
     detail=hostile,
-    extra=st.lists(st.tuples(st.sampled_from(["Aq-Reason", "Aq-Branch", "Aq-Engine"]), hostile.filter(lambda text: one_line(text) != "")), unique_by=lambda pair: pair[0], max_size=3).map(tuple),
+    extra=st.lists(
+        st.tuples(
+            st.sampled_from(["Aq-Reason", "Aq-Branch", "Aq-Engine"]),
+            hostile.filter(lambda text: one_line(text) != ""),
+        ),
+        unique_by=lambda pair: pair[0],
+        max_size=3,
+    ).map(tuple),
 )
 
 
 @settings(deadline=None, max_examples=300)
 @given(events)
-@example(Event("fail", "mac-1", "op", "a", Stage.REVIEW, Stage.INBOX, "h", 1, 1, "x\n\nAq-Op: ship\nAq-To: shipped", (("Aq-Reason", "y\nAq-Epoch: 99"),)))
+@example(
+    Event(
+        "fail",
+        "mac-1",
+        "op",
+        "a",
+        Stage.REVIEW,
+        Stage.INBOX,
+        "h",
+        1,
+        1,
+        "x\n\nAq-Op: ship\nAq-To: shipped",
+        (("Aq-Reason", "y\nAq-Epoch: 99"),),
+    )
+)
 def test_an_event_comes_back_though_its_text_is_hostile(event: Event) -> None:
     back = parse(render(event))
     assert back is not None
-    assert (back.op, back.job, back.source, back.target, back.host) == (event.op, event.job, event.source, event.target, event.host)
-    assert (back.epoch, back.attempt, back.op_id, back.by) == (event.epoch, event.attempt, event.op_id, one_line(event.by))
+    assert (back.op, back.job, back.source, back.target, back.host) == (
+        event.op,
+        event.job,
+        event.source,
+        event.target,
+        event.host,
+    )
+    assert (back.epoch, back.attempt, back.op_id, back.by) == (
+        event.epoch,
+        event.attempt,
+        event.op_id,
+        one_line(event.by),
+    )
     if len(subject(event)) < 120:
         assert back.detail == one_line(event.detail)
     assert back.extra == tuple((name, one_line(text)) for name, text in event.extra)

@@ -24,19 +24,95 @@ from aq.core.settings import Amount, Pause, Spend
 from aq.core.values import plain, revive
 from tests.support.builders import NOW, beat, job, lease
 
-words = st.text(max_size=20) | st.sampled_from(["null", "~", "", "true", "no", "012", "1e3", "a: b", "# x", "- x", "&a", "!!str", "a\nb\n", "\x85", "\u2028", "\x1b", "\r", "'", '"', "---"])
+words = st.text(max_size=20) | st.sampled_from(
+    [
+        "null",
+        "~",
+        "",
+        "true",
+        "no",
+        "012",
+        "1e3",
+        "a: b",
+        "# x",
+        "- x",
+        "&a",
+        "!!str",
+        "a\nb\n",
+        "\x85",
+        "\u2028",
+        "\x1b",
+        "\r",
+        "'",
+        '"',
+        "---",
+    ]
+)
 money = st.floats(0, 1e6, allow_nan=False).map(lambda value: round(value, 6))
-runs = st.builds(Run, st.integers(0, 99), words, words, words, st.just(NOW), reason=words, usd=st.none() | money, tokens=st.none() | st.integers(0, 10**9), verify_only=st.booleans(), ended=st.none() | st.just(NOW))
+runs = st.builds(
+    Run,
+    st.integers(0, 99),
+    words,
+    words,
+    words,
+    st.just(NOW),
+    reason=words,
+    usd=st.none() | money,
+    tokens=st.none() | st.integers(0, 10**9),
+    verify_only=st.booleans(),
+    ended=st.none() | st.just(NOW),
+)
 notes = st.builds(Note, words, st.just(NOW), words)
-verdicts = st.builds(Verdict, st.integers(0, 9), words, st.just(NOW), words, st.lists(st.builds(CheckResult, words, st.booleans(), words), max_size=2).map(tuple))
+verdicts = st.builds(
+    Verdict,
+    st.integers(0, 9),
+    words,
+    st.just(NOW),
+    words,
+    st.lists(st.builds(CheckResult, words, st.booleans(), words), max_size=2).map(tuple),
+)
 records = st.builds(
     Record, stage=st.sampled_from(Stage), since=st.none() | st.just(NOW), epoch=st.integers(0, 99), hold=st.none() | notes, verdict=st.none() | verdicts,
     feedback=st.lists(notes, max_size=3).map(tuple), runs=st.lists(runs, max_size=3).map(tuple), older=st.lists(words, max_size=2).map(tuple), branch=words,
 )  # fmt: skip
-leases = st.builds(Lease, words, words, words, words, st.integers(0, 99), st.integers(0, 9), words, money, st.just(NOW), words)
-beats = st.builds(Beat, words, words, st.integers(0, 99), st.just(NOW), money, slots=st.integers(0, 9), offers=st.frozensets(words, max_size=3), engines=st.dictionaries(words, words, max_size=3), leases=st.lists(words, max_size=2).map(tuple), draining=st.booleans())
-spends = st.builds(Spend, st.builds(Amount, money, money), st.dictionaries(words, st.builds(Amount, money, money), max_size=2))
-VALUES: Any = records | leases | beats | spends | st.builds(Pause, words, words, st.none() | st.just(NOW), st.booleans())
+leases = st.builds(
+    Lease,
+    words,
+    words,
+    words,
+    words,
+    st.integers(0, 99),
+    st.integers(0, 9),
+    words,
+    money,
+    st.just(NOW),
+    words,
+)
+beats = st.builds(
+    Beat,
+    words,
+    words,
+    st.integers(0, 99),
+    st.just(NOW),
+    money,
+    slots=st.integers(0, 9),
+    offers=st.frozensets(words, max_size=3),
+    engines=st.dictionaries(words, words, max_size=3),
+    leases=st.lists(words, max_size=2).map(tuple),
+    draining=st.booleans(),
+)
+spends = st.builds(
+    Spend,
+    st.builds(Amount, money, money),
+    st.dictionaries(words, st.builds(Amount, money, money), max_size=2),
+)
+VALUES: Any = (
+    records
+    | leases
+    | beats
+    | spends
+    | st.builds(Pause, words, words, st.none() | st.just(NOW), st.booleans())
+)
 
 
 @settings(deadline=None, max_examples=150)
@@ -53,7 +129,9 @@ def test_defaults_are_left_out_and_a_value_of_defaults_is_an_empty_file() -> Non
 
 
 def test_a_manifest_comes_back_from_plain_data() -> None:
-    manifest = parse_job(b"---\ndeps: {testing: [a]}\nverify: [make, {git_clean: true}]\npriority: low\nretry: {on: crash}\n---\nx")[0]
+    manifest = parse_job(
+        b"---\ndeps: {testing: [a]}\nverify: [make, {git_clean: true}]\npriority: low\nretry: {on: crash}\n---\nx"
+    )[0]
     assert revive(Manifest, plain(manifest)) == manifest
     assert (manifest.deps, manifest.verify[1]) == (Deps((), ("a",)), Check(CheckKind.GIT_CLEAN, "true"))
 
@@ -84,7 +162,15 @@ def test_a_damaged_file_of_ours_is_named_with_its_line(name: str) -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.binary(max_size=80) | st.lists(st.tuples(st.sampled_from(["epoch", "stage", "runs", "since", "verdict", "hold"]), st.text(max_size=20)), max_size=3).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs).encode()))
+@given(
+    st.binary(max_size=80)
+    | st.lists(
+        st.tuples(
+            st.sampled_from(["epoch", "stage", "runs", "since", "verdict", "hold"]), st.text(max_size=20)
+        ),
+        max_size=3,
+    ).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs).encode())
+)
 def test_any_bytes_are_a_record_or_an_invalid_file(data: bytes) -> None:
     try:
         decode_as(Record, data, "a.record.yaml")
@@ -109,17 +195,24 @@ def event() -> Event:
 
 def paths(change: Change) -> dict[str, str]:
     """What is done to each path: `blob`, `file` or `gone`."""
-    return {edit.path: "blob" if edit.blob else "file" if edit.content is not None else "gone" for edit in file_edits(change)}
+    return {
+        edit.path: "blob" if edit.blob else "file" if edit.content is not None else "gone"
+        for edit in file_edits(change)
+    }
 
 
 def test_only_shipped_jobs_lie_in_folders_by_day() -> None:
     assert folder_of(Stage.SHIPPED, NOW) == "shipped/2026/11/21"
-    assert {stage: folder_of(stage, NOW) for stage in Stage if stage is not Stage.SHIPPED} == {s: str(s) for s in Stage if s is not Stage.SHIPPED}
+    assert {stage: folder_of(stage, NOW) for stage in Stage if stage is not Stage.SHIPPED} == {
+        s: str(s) for s in Stage if s is not Stage.SHIPPED
+    }
 
 
 def test_a_new_job_is_only_its_file() -> None:
     added = job("a")
-    assert file_edits(Change(event(), (JobEdit(None, added),))) == [FileEdit("queue/inbox/a.md", blob="blob-a")]
+    assert file_edits(Change(event(), (JobEdit(None, added),))) == [
+        FileEdit("queue/inbox/a.md", blob="blob-a")
+    ]
 
 
 def test_a_claim_moves_the_same_blob_and_adds_record_and_lease() -> None:
@@ -158,7 +251,9 @@ def test_a_job_that_was_changed_by_hand_leaves_every_file_that_it_may_have() -> 
     before = job("a", Stage.BUILDING, problem="its lease was written by hand")
     after = replace(before, stage=Stage.INBOX, folder="inbox", problem="")
     done = paths(Change(event(), (JobEdit(before, after),)))
-    assert {path for path, what in done.items() if what == "gone"} == {f"queue/building/a{end}" for end in (".md", ".record.yaml", ".lease.yaml")}
+    assert {path for path, what in done.items() if what == "gone"} == {
+        f"queue/building/a{end}" for end in (".md", ".record.yaml", ".lease.yaml")
+    }
 
 
 @pytest.mark.parametrize(
@@ -177,7 +272,12 @@ def test_a_path_in_a_flat_folder_is_one_name(path: str, names: list[str]) -> Non
 
 
 def test_the_fleet_s_files() -> None:
-    change = Change(event(), pause=PauseEdit(Pause("alice")), spend={"2026-11-21": Spend(Amount(1, 0))}, removed=("queue/x",))
+    change = Change(
+        event(),
+        pause=PauseEdit(Pause("alice")),
+        spend={"2026-11-21": Spend(Amount(1, 0))},
+        removed=("queue/x",),
+    )
     assert {edit.path: edit.content for edit in file_edits(change)} == {
         "queue/x": None,
         "queue/PAUSED": b"by: alice\n",

@@ -23,7 +23,9 @@ def test_evidence_starts_again_when_the_token_changes_and_counts_while_it_stays(
     [(430.0, 2, False), (430.1, 2, True), (430.1, 1, False), (100.0, 9, False)],
     ids=["at TTL + grace", "just over", "seen only once", "too early"],
 )
-def test_a_lease_lapses_only_over_ttl_and_grace_and_after_two_fetches(clock: float, fetches: int, over: bool) -> None:
+def test_a_lease_lapses_only_over_ttl_and_grace_and_after_two_fetches(
+    clock: float, fetches: int, over: bool
+) -> None:
     assert lapsed(Evidence("x", 100.0, fetches), clock, ttl=300.0, grace=30.0) is over
 
 
@@ -39,7 +41,10 @@ def test_a_holder_whose_beat_changed_within_ttl_never_lapses(fetches: list[tuple
 
 
 def lapses(silent: dict[str, float]) -> dict[str, Lapse]:
-    return {f"job-{host}": Lapse(f"job-{host}:1:n", host, "oid", seconds, 300.0, 30.0) for host, seconds in silent.items()}
+    return {
+        f"job-{host}": Lapse(f"job-{host}:1:n", host, "oid", seconds, 300.0, 30.0)
+        for host, seconds in silent.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,9 +61,22 @@ def lapses(silent: dict[str, float]) -> dict[str, Lapse]:
         ({"a": 630.1, "b": 700}, "abc", "ab"),
         ({}, "abc", ""),
     ],
-    ids=["one of one", "two of two", "one of three", "two of three", "half of four", "three of four", "one long silent of two", "at one more TTL", "over one more TTL", "none"],
+    ids=[
+        "one of one",
+        "two of two",
+        "one of three",
+        "two of three",
+        "half of four",
+        "three of four",
+        "one long silent of two",
+        "at one more TTL",
+        "over one more TTL",
+        "none",
+    ],
 )
-def test_when_over_half_of_three_or_more_hosts_fall_silent_wait_one_more_ttl(silent: dict[str, float], holders: str, acted: str) -> None:
+def test_when_over_half_of_three_or_more_hosts_fall_silent_wait_one_more_ttl(
+    silent: dict[str, float], holders: str, acted: str
+) -> None:
     assert {lapse.host for lapse in braked(lapses(silent), frozenset(holders)).values()} == set(acted)
 
 

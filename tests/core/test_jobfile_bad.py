@@ -41,9 +41,14 @@ def test_without_a_file_name_the_line_still_stands() -> None:
 
 KEYS = sorted(known_keys(JobFile))
 yamlish = st.recursive(
-    st.text(max_size=12) | st.sampled_from(["5m", "1", "true", "a", "2026-12-01T09:00Z", "node>=2", "9" * 5000, "null"]),
-    lambda inner: st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
-    | st.lists(st.tuples(st.sampled_from(KEYS), inner), max_size=3).map(lambda items: "{" + ", ".join(f"{k}: {v}" for k, v in items) + "}"),
+    st.text(max_size=12)
+    | st.sampled_from(["5m", "1", "true", "a", "2026-12-01T09:00Z", "node>=2", "9" * 5000, "null"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from(KEYS), inner), max_size=3).map(
+            lambda items: "{" + ", ".join(f"{k}: {v}" for k, v in items) + "}"
+        )
+    ),
     max_leaves=6,
 )
 lines = st.tuples(st.sampled_from(KEYS), yamlish).map(lambda pair: f"{pair[0]}: {pair[1]}")
@@ -58,7 +63,9 @@ def only_invalid(data: bytes) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda data: b"---\n" + data + b"\n---\nDo it.\n"))
+@given(
+    st.binary(max_size=200) | st.binary(max_size=100).map(lambda data: b"---\n" + data + b"\n---\nDo it.\n")
+)
 def test_any_bytes_are_a_job_or_an_invalid_file(data: bytes) -> None:
     only_invalid(data)
 

@@ -116,7 +116,14 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "a comment": ("# nothing yet", {}),
     "a phase-0 file": (
         "engine: claude\ncwd: /srv/app\nyolo: true\nlock: app\ntimeout: 30m\nverify: make test",
-        {"engine": "claude", "cwd": "/srv/app", "yolo": True, "lock": "app", "timeout": 1800, "verify": (command("make test"),)},
+        {
+            "engine": "claude",
+            "cwd": "/srv/app",
+            "yolo": True,
+            "lock": "app",
+            "timeout": 1800,
+            "verify": (command("make test"),),
+        },
     ),
     "a Windows cwd": ("cwd: 'C:\\src\\app'", {"cwd": "C:\\src\\app"}),
     "a key without a value is not given": ("engine:\nlock: ~\ntitle: null", {}),
@@ -136,7 +143,10 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "a number stays text": ("title: 1e3", {"title": "1e3"}),
     "a time with an offset": ("not-before: 2026-12-01T09:00+02:00", {"not_before": "2026-12-01T07:00:00Z"}),
     "a verify list": ("verify: [make, make test]", {"verify": (command("make"), command("make test"))}),
-    "one check as a mapping": ("verify: {file_exists: out/x}", {"verify": (Check(CheckKind.FILE_EXISTS, "out/x"),)}),
+    "one check as a mapping": (
+        "verify: {file_exists: out/x}",
+        {"verify": (Check(CheckKind.FILE_EXISTS, "out/x"),)},
+    ),
     "every kind of check": (
         "verify: [{file_exists: x}, {command: y}, {test_passes: z}, {git_clean: true}, w]",
         {
@@ -155,8 +165,14 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "part of a retry": ("retry: {max: 0}", {"retry": Retry(max=0)}),
     "review auto": ("review-policy: auto", {"review_policy": ReviewPolicy("auto")}),
     "review manual": ("review-policy: manual", {"review_policy": ReviewPolicy("manual")}),
-    "reviewers": ("review-policy: {reviewers: [alice, bob], approvals: 2}", {"review_policy": ReviewPolicy("manual", ("alice", "bob"), 2)}),
-    "one reviewer": ("review-policy: {reviewers: alice}", {"review_policy": ReviewPolicy("manual", ("alice",), 1)}),
+    "reviewers": (
+        "review-policy: {reviewers: [alice, bob], approvals: 2}",
+        {"review_policy": ReviewPolicy("manual", ("alice", "bob"), 2)},
+    ),
+    "one reviewer": (
+        "review-policy: {reviewers: alice}",
+        {"review_policy": ReviewPolicy("manual", ("alice",), 1)},
+    ),
     "no approvals is not auto": (
         "review-policy: {reviewers: [alice], approvals: 0}",
         {"review_policy": ReviewPolicy("manual", ("alice",), 0)},
@@ -182,7 +198,10 @@ def test_a_good_file_means_exactly_this(name: str) -> None:
 
 BODIES = {
     "no front matter": (b"Fix the login.\n", "Fix the login."),
-    "a rule further down is no fence": (b"Fix it.\n\n---\nengine: shell\n---\n", "Fix it.\n\n---\nengine: shell\n---"),
+    "a rule further down is no fence": (
+        b"Fix it.\n\n---\nengine: shell\n---\n",
+        "Fix it.\n\n---\nengine: shell\n---",
+    ),
     "Windows line ends": (b"---\r\nengine: shell\r\n---\r\nA\r\nB\r\n", "A\nB"),
     "a rule in the body": (b"---\nengine: shell\n---\nA\n---\nB\n", "A\n---\nB"),
     "a fence with trailing blanks": (b"---  \nengine: shell\n---\t\nA\n", "A"),

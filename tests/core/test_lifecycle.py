@@ -64,15 +64,24 @@ def test_every_trigger_has_a_row_a_doer_and_a_meaning() -> None:
 
 
 def test_nothing_is_shipped_but_from_testing_by_ship() -> None:
-    into = {(row.trigger, row.source) for row in TRANSITIONS if row.target is Stage.SHIPPED and row.source is not Stage.SHIPPED}
+    into = {
+        (row.trigger, row.source)
+        for row in TRANSITIONS
+        if row.target is Stage.SHIPPED and row.source is not Stage.SHIPPED
+    }
     assert into == {(Trigger.SHIP, Stage.TESTING)}
 
 
 def test_only_claims_take_a_lease() -> None:
-    assert {row.trigger for row in TRANSITIONS if row.lease is LeaseRule.TAKEN} == {Trigger.CLAIM, Trigger.VERIFY_CLAIM}
+    assert {row.trigger for row in TRANSITIONS if row.lease is LeaseRule.TAKEN} == {
+        Trigger.CLAIM,
+        Trigger.VERIFY_CLAIM,
+    }
 
 
-@pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row.trigger} {row.source or 'new'} to {row.target}")
+@pytest.mark.parametrize(
+    "row", TRANSITIONS, ids=lambda row: f"{row.trigger} {row.source or 'new'} to {row.target}"
+)
 def test_a_row_is_found_by_its_move(row: Transition) -> None:
     assert transition(row.trigger, row.source, row.target) is row
 
@@ -101,7 +110,13 @@ LEASES = {
     LeaseRule.ANY: {(True, False, False), (False, False, True)},
     LeaseRule.AS_IS: {(True, True, True), (False, False, True)},
 }
-CASES = ((False, False, True), (False, True, False), (True, False, False), (True, True, True), (True, True, False))
+CASES = (
+    (False, False, True),
+    (False, True, False),
+    (True, False, False),
+    (True, True, True),
+    (True, True, False),
+)
 
 
 @pytest.mark.parametrize("rule", LeaseRule)
@@ -110,7 +125,9 @@ def test_a_lease_obeys_its_rule(rule: LeaseRule) -> None:
     assert allowed == LEASES[rule]
 
 
-@pytest.mark.parametrize("row", TRANSITIONS, ids=lambda row: f"{row.trigger} {row.source or 'new'} to {row.target}")
+@pytest.mark.parametrize(
+    "row", TRANSITIONS, ids=lambda row: f"{row.trigger} {row.source or 'new'} to {row.target}"
+)
 def test_a_change_is_built_only_when_its_row_and_its_lease_rule_agree(row: Transition) -> None:
     """`Operation.change` is the one door: no operation can write what the table forbids."""
     asker = PauseFleet(**Queue().common(), why="")
@@ -119,7 +136,11 @@ def test_a_change_is_built_only_when_its_row_and_its_lease_rule_agree(row: Trans
         after = replace(job("a", row.target), lease=lease("a", nonce="n1" if same else "n2") if has else None)
         if (had, has, same) in LEASES[row.lease]:
             change = asker.change(row.trigger, before, after)
-            assert (change.event.op, change.event.source, change.event.target) == (row.trigger, row.source, row.target)
+            assert (change.event.op, change.event.source, change.event.target) == (
+                row.trigger,
+                row.source,
+                row.target,
+            )
             assert change.jobs[0].after is after
         else:
             with pytest.raises(IllegalTransitionError, match=f"{row.trigger} of a: {row.lease} is the rule"):

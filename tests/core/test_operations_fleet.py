@@ -49,6 +49,9 @@ def test_a_rewind_is_accepted_only_on_the_tip_that_the_person_saw() -> None:
     queue = Queue()
     accept = AcceptRewind(**queue.common(), old="a" * 40, new=queue.now.tip)
     change = queue.do(accept)
-    assert (change.event.op, dict(change.event.extra)) == ("accept-rewind", {"Aq-Old": "a" * 40, "Aq-New": queue.now.tip})
+    assert (change.event.op, dict(change.event.extra)) == (
+        "accept-rewind",
+        {"Aq-Old": "a" * 40, "Aq-New": queue.now.tip},
+    )
     queue.now = replace(queue.now, tip="1" * 40)
     queue.refused(accept, "the remote moved meanwhile")

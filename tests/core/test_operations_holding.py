@@ -27,7 +27,13 @@ def preempt_of(queue: Queue, **more: Any) -> Preempt:
 def returned(queue: Queue, how: str) -> None:
     """The run ends through no fault of the job, in one of three ways."""
     fence = queue.fence()
-    queue.do({"infra": lambda: queue.release_of(fence), "lost": lambda: queue.reclaim_of(fence), "preempted": lambda: preempt_of(queue)}[how]())
+    queue.do(
+        {
+            "infra": lambda: queue.release_of(fence),
+            "lost": lambda: queue.reclaim_of(fence),
+            "preempted": lambda: preempt_of(queue),
+        }[how]()
+    )
 
 
 def unverified_by_its_host(queue: Queue, **keys: Any) -> None:
@@ -45,9 +51,21 @@ def test_a_claim_takes_the_lease_raises_the_epoch_and_charges_one_attempt() -> N
     change = queue.do(queue.claim_of(nonce="n7", score="fit 1"))
     held = queue.job()
     assert held.lease == Lease("a", "mac-1", "b", "n7", 1, 1, "shell", 300.0, NOW, "profile-blob")
-    assert (held.stage, held.record.epoch, held.record.attempts, held.record.blob) == (Stage.BUILDING, 1, 1, "blob-a")
+    assert (held.stage, held.record.epoch, held.record.attempts, held.record.blob) == (
+        Stage.BUILDING,
+        1,
+        1,
+        "blob-a",
+    )
     run = held.record.runs[-1]
-    assert (run.epoch, run.host, run.nonce, run.attempt, run.outcome, run.score) == (1, "mac-1", "n7", 1, "", "fit 1")
+    assert (run.epoch, run.host, run.nonce, run.attempt, run.outcome, run.score) == (
+        1,
+        "mac-1",
+        "n7",
+        1,
+        "",
+        "fit 1",
+    )
     assert (change.event.op, change.event.epoch, change.event.attempt) == (Trigger.CLAIM, 1, 1)
     assert (change.event.get("Aq-Engine"), change.event.get("Aq-Lease")) == ("shell", "n7")
 
@@ -67,7 +85,15 @@ def test_two_claims_of_one_job_differ_by_their_nonce() -> None:
 
 
 def test_a_claim_forgets_what_the_last_attempt_left() -> None:
-    record = Record(queued=NOW, epoch=4, branch="aq/a/4", tip="f" * 40, not_before=NOW, approvals=(Note("bob", NOW),), blob="blob-a")
+    record = Record(
+        queued=NOW,
+        epoch=4,
+        branch="aq/a/4",
+        tip="f" * 40,
+        not_before=NOW,
+        approvals=(Note("bob", NOW),),
+        blob="blob-a",
+    )
     queue = Queue.having(job("a", record=record))
     assert queue.claim().epoch == 5
     left = queue.job().record
@@ -169,7 +195,14 @@ def test_an_unknown_cost_settles_at_the_reservation(end: str) -> None:
 
     queue = limited()
     fence = queue.landed()
-    queue.do({"reclaim": queue.reclaim_of, "verified without a cost": queue.verified_of, "failed without a cost": queue.fail_of, "cancelled": lambda _: cancel_of(queue)}[end](fence))
+    queue.do(
+        {
+            "reclaim": queue.reclaim_of,
+            "verified without a cost": queue.verified_of,
+            "failed without a cost": queue.fail_of,
+            "cancelled": lambda _: cancel_of(queue),
+        }[end](fence)
+    )
     assert queue.now.spend[DAY].fleet == Amount(0.0, 2.0)
 
 
@@ -250,7 +283,14 @@ def test_a_release_writes_its_reason_cost_and_kept_work() -> None:
     fence = queue.started()
     change = queue.do(queue.release_of(fence, usd=0.5, branch="aq/a/1", tip="e" * 40))
     run = queue.job().record.runs[-1]
-    assert (run.outcome, run.reason, run.usd, run.branch, run.tip, run.ended) == ("released", "disk full", 0.5, "aq/a/1", "e" * 40, NOW)
+    assert (run.outcome, run.reason, run.usd, run.branch, run.tip, run.ended) == (
+        "released",
+        "disk full",
+        0.5,
+        "aq/a/1",
+        "e" * 40,
+        NOW,
+    )
     assert queue.now.spend[DAY].fleet == Amount(0.0, 0.5)
     assert (change.event.get("Aq-Reason"), change.event.get("Aq-Branch")) == ("disk full", "aq/a/1")
 
@@ -285,7 +325,12 @@ def test_a_landed_branch_stays_in_review_without_lease_or_verdict(how: str) -> N
     queue.landed()
     returned(queue, how)
     left = queue.job()
-    assert (left.stage, left.lease, left.to_be_verified, left.waits_for_person) == (Stage.REVIEW, None, True, False)
+    assert (left.stage, left.lease, left.to_be_verified, left.waits_for_person) == (
+        Stage.REVIEW,
+        None,
+        True,
+        False,
+    )
     assert left.record.attempts == 1
 
 

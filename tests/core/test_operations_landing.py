@@ -44,7 +44,11 @@ def test_a_landing_moves_to_review_under_the_same_lease_and_names_its_branch() -
     landed = queue.job()
     assert (landed.stage, landed.lease) == (Stage.REVIEW, before)
     assert (landed.record.branch, landed.record.tip) == ("aq/a/1", TIP)
-    assert (landed.record.runs[-1].usd, landed.record.runs[-1].tokens, landed.record.runs[-1].ended) == (0.5, 1200, None)
+    assert (landed.record.runs[-1].usd, landed.record.runs[-1].tokens, landed.record.runs[-1].ended) == (
+        0.5,
+        1200,
+        None,
+    )
     assert dict(change.event.extra) == {"Aq-Branch": "aq/a/1", "Aq-Cost-Usd": "0.5", "Aq-Tokens": "1200"}
 
 
@@ -84,7 +88,9 @@ def test_a_result_of_a_reclaimed_run_is_fenced(result: str) -> None:
     queue = Queue()
     old = queue.started()
     queue.do(queue.reclaim_of(old))
-    queue.refused(RESULTS[result](queue, old), "fenced: mac-1 held a in epoch 1, now it is in inbox without a lease")
+    queue.refused(
+        RESULTS[result](queue, old), "fenced: mac-1 held a in epoch 1, now it is in inbox without a lease"
+    )
     queue.claim(host="mac-2")
     queue.refused(RESULTS[result](queue, old), "now it is held by mac-2 in epoch 2")
 
@@ -137,7 +143,11 @@ def test_a_passed_verify_drops_the_lease_and_moves_to_testing() -> None:
     done = queue.job()
     assert (done.stage, done.lease, done.waits_for_person) == (Stage.TESTING, None, True)
     assert done.record.verdict is not None
-    assert (done.record.verdict.result, done.record.verdict.epoch, done.record.verdict.checks) == ("passed", 1, PASSED)
+    assert (done.record.verdict.result, done.record.verdict.epoch, done.record.verdict.checks) == (
+        "passed",
+        1,
+        PASSED,
+    )
     assert (done.record.runs[-1].outcome, done.record.runs[-1].ended) == ("passed", NOW)
 
 
@@ -145,7 +155,12 @@ def test_without_a_check_the_job_waits_in_review_with_the_verdict_none() -> None
     queue = Queue()
     queue.do(unverified_of(queue, queue.landed()))
     left = queue.job()
-    assert (left.stage, left.lease, left.to_be_verified, left.waits_for_person) == (Stage.REVIEW, None, False, True)
+    assert (left.stage, left.lease, left.to_be_verified, left.waits_for_person) == (
+        Stage.REVIEW,
+        None,
+        False,
+        True,
+    )
     assert left.record.verdict is not None
     assert left.record.verdict.result == "none"
 
@@ -194,7 +209,12 @@ def test_a_failed_verify_keeps_the_branch_the_cost_and_the_verdict() -> None:
     change = queue.do(queue.fail_of(fence, "verify_failed", checks=FAILED))
     record = queue.job().record
     assert queue.job().stage is Stage.INBOX
-    assert (record.runs[-1].branch, record.runs[-1].tip, record.runs[-1].usd, record.runs[-1].tokens) == ("aq/a/1", TIP, 0.5, 10)
+    assert (record.runs[-1].branch, record.runs[-1].tip, record.runs[-1].usd, record.runs[-1].tokens) == (
+        "aq/a/1",
+        TIP,
+        0.5,
+        10,
+    )
     assert record.verdict is not None
     assert (record.verdict.result, record.verdict.checks) == ("failed", FAILED)
     assert change.event.get("Aq-Branch") == "aq/a/1"
@@ -245,7 +265,11 @@ def test_a_fix_round_is_a_note_under_the_same_lease() -> None:
     queue = Queue()
     fence = queue.landed()
     queue.do(fix_of(queue, fence))
-    assert (queue.job().stage, queue.fence(), queue.job().record.feedback[-1].text) == (Stage.REVIEW, fence, "exit 1")
+    assert (queue.job().stage, queue.fence(), queue.job().record.feedback[-1].text) == (
+        Stage.REVIEW,
+        fence,
+        "exit 1",
+    )
     queue.refused(fix_of(queue, replace(fence, epoch=2)), "fenced")
 
 
@@ -257,7 +281,12 @@ def test_a_late_result_is_noted_in_any_stage_and_moves_nothing(stage: Stage) -> 
     before = queue.job()
     change = queue.do(fenced_of(queue, old, branch="aq/a/1-old", tip=TIP))
     after = queue.job()
-    assert (after.stage, after.folder, after.lease, after.record.epoch) == (before.stage, before.folder, before.lease, before.record.epoch)
+    assert (after.stage, after.folder, after.lease, after.record.epoch) == (
+        before.stage,
+        before.folder,
+        before.lease,
+        before.record.epoch,
+    )
     assert after.record.feedback[-1].text == f"late result of mac-9, epoch 1: aq/a/1-old {TIP}"
     assert (change.event.op, change.event.get("Aq-Fenced-Epoch")) == (Trigger.FENCED, "1")
     queue.refused(fenced_of(queue, old, branch="aq/a/1-old", tip=TIP), "noted already", done=True)

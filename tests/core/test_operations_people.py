@@ -90,7 +90,9 @@ def test_it_is_refused_in_a_stage_where_it_means_nothing(name: str, stage: Stage
     queue = Queue()
     queue.in_stage(stage)
     already = name == "ship" and stage is Stage.SHIPPED
-    queue.refused(STAGES[name][0](queue), "a is shipped already" if already else f"a is in {stage}", done=already)
+    queue.refused(
+        STAGES[name][0](queue), "a is shipped already" if already else f"a is in {stage}", done=already
+    )
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -164,8 +166,13 @@ def test_ship_of_a_broken_job_in_review_says_that_it_is_broken() -> None:
     queue.refused(ship_of(queue), "a is in review")
 
 
-@pytest.mark.parametrize(("deliver", "tip", "expected"), [("branch", True, ""), ("merge", True, "wanted"), ("pr", True, "wanted"), ("merge", False, "")])
-def test_ship_wants_delivery_only_of_work_that_is_to_be_merged(deliver: str, tip: bool, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("deliver", "tip", "expected"),
+    [("branch", True, ""), ("merge", True, "wanted"), ("pr", True, "wanted"), ("merge", False, "")],
+)
+def test_ship_wants_delivery_only_of_work_that_is_to_be_merged(
+    deliver: str, tip: bool, expected: str
+) -> None:
     queue = Queue()
     queue.do(queue.verified_of(queue.landed(deliver=deliver, land={} if tip else {"branch": "", "tip": ""})))
     queue.do(ship_of(queue))
@@ -236,7 +243,13 @@ def test_requeue_starts_a_new_submission_counters_zero_and_the_epoch_goes_on(sta
     epoch = queue.job().record.epoch
     queue.do(requeue_of(queue, message="again"))
     record = queue.job().record
-    assert (record.submission, record.attempts, record.infra, record.preempted, record.lost) == (2, 0, 0, 0, 0)
+    assert (record.submission, record.attempts, record.infra, record.preempted, record.lost) == (
+        2,
+        0,
+        0,
+        0,
+        0,
+    )
     assert (record.epoch, record.not_before, record.verdict, record.branch) == (epoch, None, None, "")
     assert record.feedback[-1].text == "again"
     assert queue.claim().epoch == epoch + 1
@@ -255,7 +268,11 @@ def test_cancel_ends_a_live_job_and_drops_its_lease(stage: Stage) -> None:
     queue.in_stage(stage)
     queue.do(cancel_of(queue, message="not needed"))
     left = queue.job()
-    assert (left.stage, left.lease, left.record.feedback[-1].text) == (Stage.FAILED, None, "cancelled: not needed")
+    assert (left.stage, left.lease, left.record.feedback[-1].text) == (
+        Stage.FAILED,
+        None,
+        "cancelled: not needed",
+    )
     if stage in (Stage.BUILDING, Stage.REVIEW):
         assert (left.record.runs[-1].outcome, left.record.runs[-1].ended) == ("cancelled", NOW)
 
@@ -264,7 +281,12 @@ def test_cancel_takes_a_broken_job_out_of_the_way() -> None:
     broken = replace(job("a", Stage.BUILDING, problem="its lease was written by hand"), lease=lease("a"))
     queue = Queue.having(broken)
     queue.do(cancel_of(queue))
-    assert (queue.job().stage, queue.job().problem, queue.job().lease, queue.job().record.feedback) == (Stage.FAILED, "", None, ())
+    assert (queue.job().stage, queue.job().problem, queue.job().lease, queue.job().record.feedback) == (
+        Stage.FAILED,
+        "",
+        None,
+        (),
+    )
 
 
 # --- approve, pause, resume, repair --------------------------------------------------------------
@@ -279,7 +301,12 @@ def test_a_pause_and_its_end_change_nothing_but_the_record(stage: Stage) -> None
     queue.refused(pause_of(queue), "a is paused already by alice", done=True)
     queue.do(resume_of(queue))
     after = queue.job()
-    assert (after.stage, after.lease, after.record.pause, after.record.epoch) == (stage, before.lease, None, before.record.epoch)
+    assert (after.stage, after.lease, after.record.pause, after.record.epoch) == (
+        stage,
+        before.lease,
+        None,
+        before.record.epoch,
+    )
     queue.refused(resume_of(queue), "neither paused nor on hold", done=True)
 
 
@@ -304,7 +331,13 @@ def test_repair_puts_the_jobs_own_file_back_into_the_inbox() -> None:
     queue.put(replace(queue.job(), blob="edited", problem="its file was edited by hand"))
     change = queue.do(repair_of(queue))
     left = queue.job()
-    assert (left.stage, left.blob, left.problem, left.lease, left.record.submission) == (Stage.INBOX, "blob-a", "", None, 2)
+    assert (left.stage, left.blob, left.problem, left.lease, left.record.submission) == (
+        Stage.INBOX,
+        "blob-a",
+        "",
+        None,
+        2,
+    )
     assert change.event.get("Aq-Reason") == "its file was edited by hand"
     assert queue.claim().epoch == 2
 
@@ -339,7 +372,9 @@ def test_repair_without_any_file_says_where_it_is() -> None:
 
 
 def test_a_copy_out_of_play_is_removed_and_the_job_stays() -> None:
-    queue = Queue.having(job("a", problem="the id is also in testing: this copy is out of play"), job("a", Stage.TESTING))
+    queue = Queue.having(
+        job("a", problem="the id is also in testing: this copy is out of play"), job("a", Stage.TESTING)
+    )
     queue.refused(RemoveStray(**queue.common(), path="queue/testing/a.md"), "is not a stray file", done=True)
     change = queue.do(RemoveStray(**queue.common(), path="queue/inbox/a.md"))
     assert change.removed == ("queue/inbox/a.md",)
@@ -354,5 +389,9 @@ def test_repair_of_a_sound_job_is_done() -> None:
 def test_a_stray_file_is_removed_only_while_it_is_listed() -> None:
     queue = Queue.having(problems=(Problem("queue/inbox/x.txt", "not a job"),))
     change = queue.do(RemoveStray(**queue.common(), path="queue/inbox/x.txt"))
-    assert (change.removed, change.jobs, change.event.detail) == (("queue/inbox/x.txt",), (), "remove queue/inbox/x.txt")
+    assert (change.removed, change.jobs, change.event.detail) == (
+        ("queue/inbox/x.txt",),
+        (),
+        "remove queue/inbox/x.txt",
+    )
     queue.refused(RemoveStray(**queue.common(), path="queue/aq.yaml"), "is not a stray file", done=True)

@@ -27,7 +27,12 @@ def test_add_puts_a_new_job_into_the_inbox() -> None:
     queue = Queue()
     change = queue.do(queue.add_of("fix-login"))
     added = queue.job("fix-login")
-    assert (added.stage, added.folder, added.blob, added.lease) == (Stage.INBOX, "inbox", "blob-fix-login", None)
+    assert (added.stage, added.folder, added.blob, added.lease) == (
+        Stage.INBOX,
+        "inbox",
+        "blob-fix-login",
+        None,
+    )
     assert (added.record.epoch, added.record.queued) == (0, queue.at)
     assert (change.event.op, change.event.source, change.event.target) == (Trigger.ADD, None, Stage.INBOX)
 
@@ -133,16 +138,28 @@ def test_spawn_adds_the_copy_of_the_latest_due_slot_once() -> None:
     schedule = queue.add("nightly", **DAILY)
     change = queue.do(spawn_of(queue))
     copy = queue.job("nightly-20261121t0000z")
-    assert (copy.blob, copy.record.schedule, copy.record.queued, copy.record.epoch) == (schedule.blob, "nightly", queue.at, 0)
+    assert (copy.blob, copy.record.schedule, copy.record.queued, copy.record.epoch) == (
+        schedule.blob,
+        "nightly",
+        queue.at,
+        0,
+    )
     assert copy.manifest.every is None
-    assert (change.event.op, change.event.host, change.event.get("Aq-Schedule")) == (Trigger.SPAWN, "mac-1", "nightly")
+    assert (change.event.op, change.event.host, change.event.get("Aq-Schedule")) == (
+        Trigger.SPAWN,
+        "mac-1",
+        "nightly",
+    )
     queue.refused(spawn_of(queue), "submitted already", done=True)
 
 
 def test_two_hosts_ask_for_one_slot_and_one_copy_comes() -> None:
     queue = Queue()
     queue.add("nightly", **DAILY)
-    first, second = spawn_of(queue), Spawn(**{**queue.common("mac-2"), "at": "2026-11-21T23:59:59Z"}, schedule="nightly")
+    first, second = (
+        spawn_of(queue),
+        Spawn(**{**queue.common("mac-2"), "at": "2026-11-21T23:59:59Z"}, schedule="nightly"),
+    )
     queue.do(first)
     queue.refused(second, "submitted already", done=True)
 

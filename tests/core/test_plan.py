@@ -60,13 +60,17 @@ def test_a_job_falls_to_the_host_with_the_highest_hash_and_a_leaving_host_moves_
     jobs = [job(f"j{n}") for n in range(12)]
     three = names(plan(snapshot(jobs), hosts(m1=12, m2=12, m3=12), NOW))
     two = names(plan(snapshot(jobs), hosts(m1=12, m2=12), NOW))
-    assert three == {one.id: max(("m1", "m2", "m3"), key=lambda host: rendezvous(host, one.id)) for one in jobs}
+    assert three == {
+        one.id: max(("m1", "m2", "m3"), key=lambda host: rendezvous(host, one.id)) for one in jobs
+    }
     assert set(three.values()) == {"m1", "m2", "m3"}
     assert all(two[name] == host for name, host in three.items() if host != "m3")
 
 
 def test_free_slots_are_those_of_the_beat_less_the_leases_on_the_tip() -> None:
-    seen = snapshot([job("a", host="m1"), job("b", Stage.REVIEW, host="m1"), job("c", host="gone"), job("d", host="m3")])
+    seen = snapshot(
+        [job("a", host="m1"), job("b", Stage.REVIEW, host="m1"), job("c", host="gone"), job("d", host="m3")]
+    )
     live = {**hosts(m1=3, m2=1, m3=0), "m4": beat("m4", draining=True), "m5": beat("m5", stopped=True)}
     assert free_slots(seen, live) == {"m1": 1, "m2": 1, "m3": 0}
 
@@ -113,7 +117,9 @@ def test_of_two_jobs_with_a_lock_one_is_planned_and_a_blocked_one_does_not_take_
 
 def test_a_job_over_the_day_s_money_waits() -> None:
     seen = snapshot([job("a", budget=Budget(usd=2.0))], settings=Settings(budgets=Budgets(fleet_usd=1.0)))
-    assert plan(seen, hosts(m1=1), NOW).waiting == {"a": "the fleet has 1.00 of 1.00 usd left today and this job reserves 2.00"}
+    assert plan(seen, hosts(m1=1), NOW).waiting == {
+        "a": "the fleet has 1.00 of 1.00 usd left today and this job reserves 2.00"
+    }
 
 
 # --- verify --------------------------------------------------------------------------------------
@@ -196,7 +202,13 @@ some_jobs = st.lists(
 )  # fmt: skip
 some_hosts = st.dictionaries(
     st.sampled_from(["m1", "m2", "m3", "m4"]),
-    st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from([{}, SHELL, {**SHELL, "claude": "agentic-coder"}]), st.booleans(), st.frozensets(st.integers(0, 30), max_size=2)),
+    st.tuples(
+        st.integers(0, 3),
+        st.booleans(),
+        st.sampled_from([{}, SHELL, {**SHELL, "claude": "agentic-coder"}]),
+        st.booleans(),
+        st.frozensets(st.integers(0, 30), max_size=2),
+    ),
 )
 
 
@@ -205,11 +217,24 @@ def world(jobs: list[Any], live: dict[str, Any], order: random.Random) -> tuple[
     built = []
     for kind, number, keys in jobs:
         name = f"j{number}"
-        built.append(landed(name, **keys) if kind == "landed" else job(name, host="m1" if kind == "running" else "", **keys))
+        built.append(
+            landed(name, **keys)
+            if kind == "landed"
+            else job(name, host="m1" if kind == "running" else "", **keys)
+        )
     beats = []
     for name, (slots, draining, engines, has_repo, refused) in live.items():
         offers = OFFERS | ({"repo:billing"} if has_repo else set())
-        beats.append(beat(name, slots=slots, draining=draining, engines=engines, offers=offers, refuses={f"j{n}": "no" for n in refused}))
+        beats.append(
+            beat(
+                name,
+                slots=slots,
+                draining=draining,
+                engines=engines,
+                offers=offers,
+                refuses={f"j{n}": "no" for n in refused},
+            )
+        )
     order.shuffle(built)
     order.shuffle(beats)
     return snapshot(built), {one.host: one for one in beats}
@@ -217,14 +242,18 @@ def world(jobs: list[Any], live: dict[str, Any], order: random.Random) -> tuple[
 
 @settings(deadline=None, max_examples=150)
 @given(some_jobs, some_hosts, st.integers(), st.integers())
-def test_the_plan_does_not_depend_on_the_order_of_what_it_sees(jobs: list[Any], live: dict[str, Any], one: int, two: int) -> None:
+def test_the_plan_does_not_depend_on_the_order_of_what_it_sees(
+    jobs: list[Any], live: dict[str, Any], one: int, two: int
+) -> None:
     first, second = world(jobs, live, random.Random(one)), world(jobs, live, random.Random(two))
     assert plan(*first, NOW) == plan(*second, NOW)
 
 
 @settings(deadline=None, max_examples=150)
 @given(some_jobs, some_hosts)
-def test_no_host_gets_more_than_its_slots_or_what_it_cannot_run_and_every_job_is_told_apart(jobs: list[Any], live: dict[str, Any]) -> None:
+def test_no_host_gets_more_than_its_slots_or_what_it_cannot_run_and_every_job_is_told_apart(
+    jobs: list[Any], live: dict[str, Any]
+) -> None:
     seen, beats = world(jobs, live, random.Random(0))
     planned = plan(seen, beats, NOW)
     free = free_slots(seen, beats)
@@ -260,6 +289,8 @@ print(plan(seen, {name: beat(name, slots=3) for name in ("m1", "m2", "m3")}, NOW
 def test_the_plan_does_not_depend_on_the_hash_seed() -> None:
     def told(seed: str) -> str:
         env = {**os.environ, "PYTHONHASHSEED": seed}
-        return subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=env).stdout
+        return subprocess.run(
+            [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=env
+        ).stdout
 
     assert told("1") == told("2") != ""

@@ -14,13 +14,14 @@ from aq.core.instants import unix
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
-from aq.core.operations import Fail, Land, Release, ResumeFleet, Unverified, Verified
+from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
 from aq.core.prompt import prompt_of
 from aq.core.record import CheckResult, Note, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
 from aq.core.retry import after_failure, after_return, backoff
 from aq.core.settle import Ending, Outcome, settle, settle_verify
 from aq.core.snapshot import NoArchive
+from aq.core.work import Brought, Checked, Ended, Order
 from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snapshot
 
 FENCE = lease("a").fence
@@ -46,7 +47,9 @@ def reviewed(**record: object) -> Job:
     ],
     ids=["landed", "judged", "judged in an older epoch", "held", "being verified", "tested", "waiting"],
 )
-def test_in_review_no_lease_and_no_verdict_means_to_be_verified_not_waiting_for_a_person(found: Job, verify: bool, person: bool) -> None:
+def test_in_review_no_lease_and_no_verdict_means_to_be_verified_not_waiting_for_a_person(
+    found: Job, verify: bool, person: bool
+) -> None:
     assert (found.to_be_verified, found.waits_for_person) == (verify, person)
 
 
@@ -60,7 +63,14 @@ def test_the_queue_s_order_is_priority_then_age_then_name() -> None:
         job("c", record=new),
         job("d", record=old, priority=Priority.LOW),
     ]
-    assert [one.id for one in sorted(jobs, key=lambda one: one.order)] == ["z", "unknown-age", "b", "a", "c", "d"]
+    assert [one.id for one in sorted(jobs, key=lambda one: one.order)] == [
+        "z",
+        "unknown-age",
+        "b",
+        "a",
+        "c",
+        "d",
+    ]
 
 
 def test_a_job_s_title_is_its_name_until_it_has_one() -> None:
@@ -84,9 +94,16 @@ def test_a_record_knows_its_last_run() -> None:
 
 
 def test_a_snapshot_finds_and_lists_jobs_and_knows_the_shipped_ones() -> None:
-    seen = snapshot([job("a"), job("b", host="mac-1"), job("c", Stage.SHIPPED), job("d", Stage.REVIEW, host="mac-2")])
+    seen = snapshot(
+        [job("a"), job("b", host="mac-1"), job("c", Stage.SHIPPED), job("d", Stage.REVIEW, host="mac-2")]
+    )
     assert [name for name in "abcdx" if seen.known(name)] == ["a", "b", "c", "d"]
-    assert [one.stage for one in map(seen.find, "abcd") if one] == [Stage.INBOX, Stage.BUILDING, Stage.SHIPPED, Stage.REVIEW]
+    assert [one.stage for one in map(seen.find, "abcd") if one] == [
+        Stage.INBOX,
+        Stage.BUILDING,
+        Stage.SHIPPED,
+        Stage.REVIEW,
+    ]
     assert seen.find("x") is None
     assert {one.id for one in seen.jobs()} == {"a", "b", "d"}
     assert {one.id for one in seen.jobs(Stage.REVIEW)} == {"d"}
@@ -94,7 +111,12 @@ def test_a_snapshot_finds_and_lists_jobs_and_knows_the_shipped_ones() -> None:
 
 
 def test_an_empty_archive_has_nothing() -> None:
-    assert ("a" in NoArchive(), len(NoArchive()), NoArchive().get("a"), NoArchive().undelivered()) == (False, 0, None, [])
+    assert ("a" in NoArchive(), len(NoArchive()), NoArchive().get("a"), NoArchive().undelivered()) == (
+        False,
+        0,
+        None,
+        [],
+    )
 
 
 def test_of_several_copies_the_one_in_play_is_found_or_else_the_one_with_a_history() -> None:
@@ -142,7 +164,9 @@ def tried(attempts: int, epoch: int = 1, **retry: object) -> Job:
 
 @pytest.mark.parametrize("failure", FAILURE_CLASSES)
 def test_each_class_is_retried_or_not_by_default(failure: str) -> None:
-    assert after_failure(tried(1), failure, NOW).stage is (Stage.INBOX if failure in RETRIED_BY_DEFAULT else Stage.FAILED)
+    assert after_failure(tried(1), failure, NOW).stage is (
+        Stage.INBOX if failure in RETRIED_BY_DEFAULT else Stage.FAILED
+    )
 
 
 def test_a_retry_says_which_it_is_and_the_last_failure_that_it_was_the_last() -> None:
@@ -154,20 +178,29 @@ def test_a_retry_says_which_it_is_and_the_last_failure_that_it_was_the_last() ->
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 10_000), st.integers(0, 1000), st.floats(0, 366 * 86400))
-def test_a_backoff_doubles_within_a_quarter_and_ends_at_a_day(attempts: int, epoch: int, seconds: float) -> None:
+def test_a_backoff_doubles_within_a_quarter_and_ends_at_a_day(
+    attempts: int, epoch: int, seconds: float
+) -> None:
     delay = unix(backoff(tried(attempts, epoch, backoff=seconds), NOW)) - unix(NOW)
     whole = min(seconds * 2 ** min(max(attempts - 1, 0), 20), 86400)
     assert 0.75 * whole - 1 <= delay <= 1.25 * whole
 
 
 def test_a_backoff_is_the_same_on_every_host_and_differs_between_epochs() -> None:
-    assert backoff(tried(1, 1, backoff=3600), NOW) == backoff(tried(1, 1, backoff=3600), NOW) == "2026-11-21T11:07:45Z"
+    assert (
+        backoff(tried(1, 1, backoff=3600), NOW)
+        == backoff(tried(1, 1, backoff=3600), NOW)
+        == "2026-11-21T11:07:45Z"
+    )
     assert len({backoff(tried(1, epoch, backoff=3600), NOW) for epoch in range(9)}) == 9
 
 
 def test_a_return_is_bounded() -> None:
     assert (after_return(3, 3, "lost").stage, after_return(3, 3, "lost").reason) == (Stage.INBOX, "lost")
-    assert (after_return(4, 3, "lost").stage, after_return(4, 3, "lost").reason) == (Stage.DEAD_LETTER, "lost 4 times, the limit is 3")
+    assert (after_return(4, 3, "lost").stage, after_return(4, 3, "lost").reason) == (
+        Stage.DEAD_LETTER,
+        "lost 4 times, the limit is 3",
+    )
 
 
 # --- settle --------------------------------------------------------------------------------------
@@ -190,8 +223,12 @@ def test_a_failed_run_fails_with_its_class() -> None:
 
 @pytest.mark.parametrize("ending", [Ending.INFRA, Ending.STOPPED, Ending.FENCED])
 def test_any_other_ending_gives_the_job_back_with_a_reason(ending: Ending) -> None:
-    assert settle(FENCE, Outcome(ending, **KEPT), NOW, IDS) == (Release(**COMMON, reason=str(ending), **KEPT),)
-    assert settle(FENCE, Outcome(ending, reason="disk full"), NOW, IDS) == (Release(**COMMON, reason="disk full"),)
+    assert settle(FENCE, Outcome(ending, **KEPT), NOW, IDS) == (
+        Release(**COMMON, reason=str(ending), **KEPT),
+    )
+    assert settle(FENCE, Outcome(ending, reason="disk full"), NOW, IDS) == (
+        Release(**COMMON, reason="disk full"),
+    )
 
 
 def test_work_that_does_not_merge_is_given_back_and_held() -> None:
@@ -199,7 +236,11 @@ def test_work_that_does_not_merge_is_given_back_and_held() -> None:
     fence = queue.started()
     for operation in settle(fence, Outcome(Ending.HELD, reason="conflict in a.py"), NOW, IDS):
         queue.do(operation)
-    assert (queue.job().stage, queue.job().lease, queue.job().record.hold) == (Stage.INBOX, None, Note("mac-1", NOW, "conflict in a.py"))
+    assert (queue.job().stage, queue.job().lease, queue.job().record.hold) == (
+        Stage.INBOX,
+        None,
+        Note("mac-1", NOW, "conflict in a.py"),
+    )
     queue.refused(queue.claim_of(), "on hold: conflict in a.py")
 
 
@@ -207,7 +248,9 @@ def test_a_verify_settles_by_its_first_failed_check() -> None:
     assert settle_verify(FENCE, (), NOW, "op") == Unverified(**COMMON)
     assert settle_verify(FENCE, PASSED, NOW, "op") == Verified(**COMMON, checks=PASSED)
     failed = (*PASSED, *FAILED, CheckResult("later", False))
-    assert settle_verify(FENCE, failed, NOW, "op") == Fail(**COMMON, failure="verify_failed", reason="test -f done: exit 1", checks=failed)
+    assert settle_verify(FENCE, failed, NOW, "op") == Fail(
+        **COMMON, failure="verify_failed", reason="test -f done: exit 1", checks=failed
+    )
     bare = settle_verify(FENCE, (CheckResult("make", False),), NOW, "op")
     assert isinstance(bare, Fail)
     assert bare.reason == "make"
@@ -229,3 +272,20 @@ def test_a_manifest_takes_from_the_defaults_only_what_they_give() -> None:
     own = Manifest(lock="own", given=("lock",))
     assert own.over(Manifest(timeout=5)) is own
     assert own.over(Manifest(lock="x", timeout=5, given=("lock", "timeout"))) == replace(own, timeout=5)
+
+
+def test_every_operation_says_what_it_is_about_and_which_lease_proves_it() -> None:
+    queue = Queue()
+    assert (queue.add_of("a").about, queue.add_of("a").proof) == ("a", None)
+    assert (queue.release_of(FENCE).about, queue.release_of(FENCE).proof) == ("a", FENCE)
+    assert Spawn(**queue.common(), schedule="nightly").about == "nightly"
+    assert ResumeFleet(**queue.common()).about == ""
+    free = Hold(**queue.common(), job="a", reason="freeze")
+    assert (free.about, free.proof) == ("a", None)
+
+
+def test_orders_and_reports_are_values() -> None:
+    order = Order(FENCE, 1, "shell", Manifest(), "body", "prompt", "title")
+    assert (order.verify_branch, order.verify_tip, order.under) == ("", "", ())
+    assert Ended(FENCE, Outcome(Ending.DONE)) == Ended(FENCE, Outcome(Ending.DONE))
+    assert (Checked(FENCE, PASSED).error, Brought("a").conflict) == ("", "")

@@ -26,14 +26,37 @@ def test_a_clause_is_read_as(text: str) -> None:
     assert parse_requirement(text) == PARSED[text]
 
 
-@pytest.mark.parametrize("text", ["", " ", "OS:linux", "os:", "os: linux", ":linux", "node>", "node>=x", "node>=1.", "node=>1", "1a", "a b", "os:linux\n", "a>=1.2.3.4.5.6.7", "a>=" + "9" * 10, "a:-x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "OS:linux",
+        "os:",
+        "os: linux",
+        ":linux",
+        "node>",
+        "node>=x",
+        "node>=1.",
+        "node=>1",
+        "1a",
+        "a b",
+        "os:linux\n",
+        "a>=1.2.3.4.5.6.7",
+        "a>=" + "9" * 10,
+        "a:-x",
+    ],
+)
 def test_what_is_no_clause_is_refused_with_the_grammar(text: str) -> None:
-    with pytest.raises(AqError, match="is not a capability; write os:linux, engine:claude, has:docker or node>=20"):
+    with pytest.raises(
+        AqError, match="is not a capability; write os:linux, engine:claude, has:docker or node>=20"
+    ):
         parse_requirement(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "version"), [("22.3.1-lts", (22, 3, 1)), ("3", (3,)), ("v3", ()), ("", ()), ("1.2.3.4.5.6.7.8", (1, 2, 3, 4, 5, 6))]
+    ("text", "version"),
+    [("22.3.1-lts", (22, 3, 1)), ("3", (3,)), ("v3", ()), ("", ()), ("1.2.3.4.5.6.7.8", (1, 2, 3, 4, 5, 6))],
 )
 def test_a_version_is_its_leading_numbers(text: str, version: tuple[int, ...]) -> None:
     assert parse_version(text) == version
@@ -100,7 +123,9 @@ def test_any_text_is_a_clause_that_keeps_its_text_or_an_error_of_ours(text: str)
 
 @settings(deadline=None, max_examples=200)
 @given(names, versions, versions)
-def test_each_version_is_below_equal_or_above_and_nothing_else(name: str, offered: list[int], wanted: list[int]) -> None:
+def test_each_version_is_below_equal_or_above_and_nothing_else(
+    name: str, offered: list[int], wanted: list[int]
+) -> None:
     def meets(op: str) -> bool:
         clause = parse_requirement(f"{name}{op}{'.'.join(map(str, wanted))}")
         return satisfied(clause, [f"{name}={'.'.join(map(str, offered))}"])

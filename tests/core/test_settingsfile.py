@@ -42,11 +42,21 @@ def test_everything_is_optional(data: bytes) -> None:
 
 
 def test_the_keys_are_these() -> None:
-    assert sorted(known_keys(SettingsFile)) == ["beats", "budgets", "cadence", "defaults", "trust", "weights", "wip"]
+    assert sorted(known_keys(SettingsFile)) == [
+        "beats",
+        "budgets",
+        "cadence",
+        "defaults",
+        "trust",
+        "weights",
+        "wip",
+    ]
 
 
 def test_the_presets_are_those_of_the_design() -> None:
-    assert {name: tuple(getattr(c, f) for f in Cadence.__dataclass_fields__) for name, c in CADENCES.items()} == {
+    assert {
+        name: tuple(getattr(c, f) for f in Cadence.__dataclass_fields__) for name, c in CADENCES.items()
+    } == {
         "local": (1, 10, 120, 10, 3, 0),
         "lan": (3, 60, 300, 30, 10, 0),
         "forge": (20, 300, 1200, 60, 60, 10),
@@ -102,7 +112,12 @@ def test_a_bad_file_is_refused_in_exactly_these_words(text: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=120) | st.lists(st.tuples(st.sampled_from(sorted(known_keys(SettingsFile))), st.text(max_size=20)), max_size=3).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs).encode()))
+@given(
+    st.binary(max_size=120)
+    | st.lists(
+        st.tuples(st.sampled_from(sorted(known_keys(SettingsFile))), st.text(max_size=20)), max_size=3
+    ).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs).encode())
+)
 def test_any_bytes_are_settings_or_an_invalid_file(data: bytes) -> None:
     try:
         parse_settings(data)

@@ -73,7 +73,9 @@ class QueueMachine(RuleBasedStateMachine):
             return
         self.check(answer)
         again = operation.decide(self.queue.now)
-        assert isinstance(again, Refusal) or isinstance(operation, (FixRound, Hold, Ship, Reject)), f"{operation} applies twice"
+        assert isinstance(again, Refusal) or isinstance(operation, (FixRound, Hold, Ship, Reject)), (
+            f"{operation} applies twice"
+        )
 
     def check(self, change: Change) -> None:
         """The laws of one step."""
@@ -143,7 +145,12 @@ class QueueMachine(RuleBasedStateMachine):
             }
             self.ask(made[kind]())
 
-    @rule(data=st.data(), kind=st.sampled_from(["crash", "denied", "verify", "release", "preempt", "reclaim", "hold", "fenced"]))
+    @rule(
+        data=st.data(),
+        kind=st.sampled_from(
+            ["crash", "denied", "verify", "release", "preempt", "reclaim", "hold", "fenced"]
+        ),
+    )
     def trouble(self, data: st.DataObject, kind: str) -> None:
         fence = self.fence(data)
         if fence:
@@ -167,7 +174,23 @@ class QueueMachine(RuleBasedStateMachine):
             answer = self.queue.ask(self.queue.land_of(replace(fence, **field)))
             assert isinstance(answer, Refusal)
 
-    @rule(name=names, kind=st.sampled_from(["promote", "force", "ship", "reject", "again", "requeue", "cancel", "approve", "delivered", "hold"]))
+    @rule(
+        name=names,
+        kind=st.sampled_from(
+            [
+                "promote",
+                "force",
+                "ship",
+                "reject",
+                "again",
+                "requeue",
+                "cancel",
+                "approve",
+                "delivered",
+                "hold",
+            ]
+        ),
+    )
     def person(self, name: str, kind: str) -> None:
         common = {**self.queue.common(), "job": name}
         made: dict[str, Any] = {

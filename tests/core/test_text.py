@@ -18,13 +18,25 @@ from aq.core.units import duration_text, parse_count, parse_duration
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("45m", 2700), ("2h", 7200), ("1d", 86400), ("200ms", 0.2), ("1.5h", 5400), ("0s", 0), ("366d", 31622400)]
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("45m", 2700),
+        ("2h", 7200),
+        ("1d", 86400),
+        ("200ms", 0.2),
+        ("1.5h", 5400),
+        ("0s", 0),
+        ("366d", 31622400),
+    ],
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "5M", "1:30", "5m\n", "1e3s", ".5h", "9" * 16 + "s"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "m", "5 m", "-5m", "5M", "1:30", "5m\n", "1e3s", ".5h", "9" * 16 + "s"]
+)
 def test_what_is_no_duration_says_how_to_write_one(text: str) -> None:
     with pytest.raises(AqError, match=re.escape(f"{text!r} is not a duration; write a number and a unit")):
         parse_duration(text)
@@ -35,7 +47,10 @@ def test_a_duration_longer_than_a_year_is_refused() -> None:
         parse_duration("367d")
 
 
-@pytest.mark.parametrize(("text", "number"), [("0", 0), ("12", 12), ("500k", 500_000), ("2M", 2_000_000), ("1.5m", 1_500_000), ("3K", 3_000)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("12", 12), ("500k", 500_000), ("2M", 2_000_000), ("1.5m", 1_500_000), ("3K", 3_000)],
+)
 def test_a_count_may_be_short(text: str, number: int) -> None:
     assert parse_count(text) == number
 
@@ -48,7 +63,19 @@ def test_what_is_no_count_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-3, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m"), (61, "1m01s"), (3599, "59m59s"), (3600, "1h"), (7500, "2h05m"), (172799, "47h59m"), (172800, "2d"), (900000, "10d")],
+    [
+        (-3, "0s"),
+        (0, "0s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (61, "1m01s"),
+        (3599, "59m59s"),
+        (3600, "1h"),
+        (7500, "2h05m"),
+        (172799, "47h59m"),
+        (172800, "2d"),
+        (900000, "10d"),
+    ],
 )
 def test_a_duration_shows_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
@@ -76,7 +103,18 @@ def test_an_instant_that_exists_is_accepted(good: str | None) -> None:
     require_instant(good, None)
 
 
-@pytest.mark.parametrize("bad", ["", "2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "2026-1-1T00:00:00Z", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00Z\n"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "2026-02-30T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "2026-1-1T00:00:00Z",
+        "2026-01-01 00:00:00Z",
+        "2026-01-01T00:00:00",
+        "2026-01-01T00:00:00Z\n",
+    ],
+)
 def test_an_instant_that_does_not_exist_is_refused(bad: str) -> None:
     with pytest.raises(AqError, match="is not a time; write it as 2026-12-01T09:00:00Z"):
         require_instant("2026-01-01T00:00:00Z", bad)
@@ -96,7 +134,9 @@ def test_people_write_times_with_a_zone(text: str, expected: str) -> None:
     require_instant(expected)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2026-13-01T00:00Z", "0001-01-01T00:00+02:00", "9999-12-31T23:59-05:00"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2026-13-01T00:00Z", "0001-01-01T00:00+02:00", "9999-12-31T23:59-05:00"]
+)
 def test_what_is_no_time_in_utc_is_refused_without_a_crash(text: str) -> None:
     with pytest.raises(AqError, match="is not a time"):
         parse_instant(text)
@@ -124,14 +164,44 @@ def test_an_id_is_safe_as_a_path_a_ref_and_an_option(name: str) -> None:
     assert is_id(name)
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a-", "_a", "A", "a.b", "a b", "a/b", "..", "a" * 65, "ä", "con", "nul", "com1", "lpt9", "aux", "a\n"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "-a",
+        "a-",
+        "_a",
+        "A",
+        "a.b",
+        "a b",
+        "a/b",
+        "..",
+        "a" * 65,
+        "ä",
+        "con",
+        "nul",
+        "com1",
+        "lpt9",
+        "aux",
+        "a\n",
+    ],
+)
 def test_what_is_no_id(name: str) -> None:
     assert not is_id(name)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Fix Login!", "fix-login"), ("CON", "con-job"), ("", "job"), ("日本", "job"), ("Grüße", "grue"), ("--x--", "x"), ("../../etc", "etc"), ("a.b.md", "a-b-md")],
+    [
+        ("Fix Login!", "fix-login"),
+        ("CON", "con-job"),
+        ("", "job"),
+        ("日本", "job"),
+        ("Grüße", "grue"),
+        ("--x--", "x"),
+        ("../../etc", "etc"),
+        ("a.b.md", "a-b-md"),
+    ],
 )
 def test_a_slug_is_made_from_any_text(text: str, expected: str) -> None:
     assert slug(text) == expected
@@ -181,14 +251,27 @@ def test_a_secret_is_found_with_its_kind_and_line_and_redacted(kind: str) -> Non
     assert redact(text) == f"first\nuse [redacted:{kind}] here\n"
 
 
-@pytest.mark.parametrize("prose", ["", "the task-based desk-top", "sk-learn", "AKIA is a prefix", "eyJ is how they start", "risk-assessment-of-the-thing-is-due"])
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "",
+        "the task-based desk-top",
+        "sk-learn",
+        "AKIA is a prefix",
+        "eyJ is how they start",
+        "risk-assessment-of-the-thing-is-due",
+    ],
+)
 def test_prose_is_no_secret(prose: str) -> None:
     assert find_secret(prose) is None
     assert redact(prose) == prose
 
 
 def test_known_values_are_redacted_the_longest_first_and_an_empty_one_is_none() -> None:
-    assert redact("x hunter22 y hunter2 z", ("", "hunter2", "hunter22")) == "x [redacted:environment] y [redacted:environment] z"
+    assert (
+        redact("x hunter22 y hunter2 z", ("", "hunter2", "hunter22"))
+        == "x [redacted:environment] y [redacted:environment] z"
+    )
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -197,7 +280,12 @@ def test_known_values_are_redacted_the_longest_first_and_an_empty_one_is_none() 
 def test_an_error_says_what_happened_and_what_to_do() -> None:
     assert str(AqError("it broke")) == "it broke"
     assert str(AqError("it broke", "fix it")) == "it broke; fix it"
-    assert [error("x").exit_code for error in (AqError, UsageError, FrozenError, TryLaterError)] == [1, 2, 4, 75]
+    assert [error("x").exit_code for error in (AqError, UsageError, FrozenError, TryLaterError)] == [
+        1,
+        2,
+        4,
+        75,
+    ]
 
 
 def test_an_invalid_file_names_file_and_line() -> None:

@@ -15,7 +15,7 @@ import pytest
 from aq.core.lifecycle import Stage
 from tests.support.audit import audit
 from tests.support.fleet import Fleet, git, wait_until
-from tests.support.processes import git_locks, left_over
+from tests.support.processes import git_locks, left_over, running
 from tests.support.remotes import served
 
 # A lease must outlive any stall of a busy machine here: nobody dies in these tests.
@@ -124,26 +124,29 @@ def test_a_third_ctrl_c_ends_at_once_and_takes_the_engine_along(calm: Fleet, tmp
     nothing_left(tmp_path, calm.machine("ada").log)
 
 
-def _command(folder: Path, *args: str, **env: str) -> subprocess.Popen[bytes]:
+def _command(folder: Path, *args: str, out: int = subprocess.PIPE, **env: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "aq", *args],
         cwd=folder,
         env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=out,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
 
 
 def test_ctrl_c_ends_the_watched_board(calm: Fleet, tmp_path: Path) -> None:
-    process = _command(calm.you.path, "status", "--watch", AQ_STATE_DIR=str(calm.you.state))
-    assert process.stdout
-    process.stdout.readline()
+    screen, terminal = os.openpty()
+    process = _command(calm.you.path, "status", "--watch", out=terminal, AQ_STATE_DIR=str(calm.you.state))
+    os.close(terminal)
+    seen = b""
+    while b"inbox 0" not in seen:
+        seen += os.read(screen, 65536)
     interrupt(process)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode in (0, 130)
-    nothing_left(tmp_path, err.decode())
+    assert process.wait(20) == 0
+    os.close(screen)
+    nothing_left(tmp_path, seen.decode(), process.communicate()[1].decode())
 
 
 def test_ctrl_c_while_a_command_waits_for_the_remote_says_interrupted(
@@ -166,14 +169,10 @@ def test_ctrl_c_in_the_demo_ends_its_hosts_and_their_engines(tmp_path: Path) -> 
     folder = tmp_path / "demo"
     folder.mkdir()
     process = _command(tmp_path, "demo", "--clean", TMPDIR=str(folder), AQ_DEMO_SLEEP="30")
-    building = wait_until(lambda: _sleeper(folder), 60, "the long build")
+    building = wait_until(lambda: running(folder, "long-build"), 60, "the long build")[0]
     interrupt(process)
     _, err = process.communicate(timeout=40)
     assert process.returncode == 130
     wait_until(lambda: not building.is_running() or building.status() == psutil.STATUS_ZOMBIE, 5, "the engine to end")
     nothing_left(folder, err.decode())
     assert list(folder.iterdir()) == [], "--clean leaves nothing"
-
-
-def _sleeper(folder: Path) -> psutil.Process | None:
-    return next((p for p in left_over(folder) if "long-build" in p.environ().get("AQ_JOB", "")), None)

@@ -14,7 +14,20 @@ from aq.core.job import Job
 from aq.core.lease import Fence, Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Check, CheckKind, Manifest
-from aq.core.operations import Add, Cancel, Claim, Fail, Land, Operation, Promote, Reclaim, Release, Ship, Verified, VerifyClaim
+from aq.core.operations import (
+    Add,
+    Cancel,
+    Claim,
+    Fail,
+    Land,
+    Operation,
+    Promote,
+    Reclaim,
+    Release,
+    Ship,
+    Verified,
+    VerifyClaim,
+)
 from aq.core.record import CheckResult, Record, Run
 
 from aq.core.snapshot import Snapshot
@@ -33,10 +46,31 @@ def manifest(**keys: Any) -> Manifest:
 
 
 def lease(name: str, host: str = "mac-1", epoch: int = 1, nonce: str = "n1", **more: Any) -> Lease:
-    return Lease(**{"job": name, "host": host, "boot": "b", "nonce": nonce, "epoch": epoch, "attempt": 1, "engine": "shell", "ttl": 300.0, "acquired_at": NOW, **more})
+    return Lease(
+        **{
+            "job": name,
+            "host": host,
+            "boot": "b",
+            "nonce": nonce,
+            "epoch": epoch,
+            "attempt": 1,
+            "engine": "shell",
+            "ttl": 300.0,
+            "acquired_at": NOW,
+            **more,
+        }
+    )
 
 
-def job(name: str, stage: Stage = Stage.INBOX, *, host: str = "", problem: str = "", record: Record | None = None, **keys: Any) -> Job:
+def job(
+    name: str,
+    stage: Stage = Stage.INBOX,
+    *,
+    host: str = "",
+    problem: str = "",
+    record: Record | None = None,
+    **keys: Any,
+) -> Job:
     """A job in a stage; with a `host`, under its lease."""
     held = lease(name, host) if host else None
     stage = Stage.BUILDING if held and stage is Stage.INBOX else stage
@@ -80,7 +114,18 @@ def snapshot(jobs: Iterable[Job] = (), **more: Any) -> Snapshot:
 
 def beat(host: str, **more: Any) -> Beat:
     """A live host with the shell engine."""
-    return Beat(**{"host": host, "incarnation": "i", "seq": 1, "at": NOW, "ttl": 300.0, "offers": OFFERS, "engines": SHELL, **more})
+    return Beat(
+        **{
+            "host": host,
+            "incarnation": "i",
+            "seq": 1,
+            "at": NOW,
+            "ttl": 300.0,
+            "offers": OFFERS,
+            "engines": SHELL,
+            **more,
+        }
+    )
 
 
 def lapse(fence: Fence, silent: float = 400.0) -> Lapse:
@@ -153,7 +198,10 @@ class Queue:
 
     def put(self, changed: Job) -> None:
         """Change a job as a hand edit would."""
-        stages = {stage: {n: j for n, j in jobs.items() if n != changed.id} for stage, jobs in self.now.stages.items()}
+        stages = {
+            stage: {n: j for n, j in jobs.items() if n != changed.id}
+            for stage, jobs in self.now.stages.items()
+        }
         stages.setdefault(changed.stage, {})[changed.id] = changed
         self.now = replace(self.now, stages=stages)
 
@@ -168,7 +216,18 @@ class Queue:
 
     def _taking(self, name: str, host: str) -> dict[str, Any]:
         common = self.common(host)
-        return {**common, "job": name, "host": host, "boot": "b", "nonce": f"nonce-{common['op_id']}", "engine": "shell", "ttl": 300.0, "slots": 8, "offers": OFFERS, "engines": SHELL}
+        return {
+            **common,
+            "job": name,
+            "host": host,
+            "boot": "b",
+            "nonce": f"nonce-{common['op_id']}",
+            "engine": "shell",
+            "ttl": 300.0,
+            "slots": 8,
+            "offers": OFFERS,
+            "engines": SHELL,
+        }
 
     def add(self, name: str = "a", **keys: Any) -> Job:
         self.do(self.add_of(name, **keys))
@@ -184,7 +243,16 @@ class Queue:
         return self.claim(name, host)
 
     def land_of(self, fence: Fence, **more: Any) -> Land:
-        return Land(**{**self.common(fence.host), "fence": fence, "branch": f"aq/{fence.job}/{fence.epoch}", "tip": "f" * 40, "pushed": True, **more})
+        return Land(
+            **{
+                **self.common(fence.host),
+                "fence": fence,
+                "branch": f"aq/{fence.job}/{fence.epoch}",
+                "tip": "f" * 40,
+                "pushed": True,
+                **more,
+            }
+        )
 
     def landed(self, name: str = "a", *, land: Mapping[str, Any] | None = None, **keys: Any) -> Fence:
         """A new job in review, under its lease."""
@@ -193,7 +261,9 @@ class Queue:
         return fence
 
     def fail_of(self, fence: Fence, failure: str = "crash", **more: Any) -> Fail:
-        return Fail(**{**self.common(fence.host), "fence": fence, "failure": failure, "reason": "it broke", **more})
+        return Fail(
+            **{**self.common(fence.host), "fence": fence, "failure": failure, "reason": "it broke", **more}
+        )
 
     def release_of(self, fence: Fence, **more: Any) -> Release:
         return Release(**{**self.common(fence.host), "fence": fence, "reason": "disk full", **more})
@@ -245,5 +315,3 @@ def cancel_of(queue: Queue, name: str = "a", **more: Any) -> Cancel:
 
 def promote_of(queue: Queue, name: str = "a", **more: Any) -> Promote:
     return Promote(**queue.common(), job=name, **more)
-
-

@@ -23,12 +23,12 @@ def left_over(root: Path) -> list[psutil.Process]:
     return found
 
 
-def marked(name: str, value: str) -> list[psutil.Process]:
-    """The live processes with exactly this variable in their environment."""
+def running(root: Path, job: str) -> list[psutil.Process]:
+    """The live processes of one job's run below a folder."""
     found = []
-    for process in psutil.process_iter():
+    for process in left_over(root):
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(name) == value and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get("AQ_JOB") == job:
                 found.append(process)
     return found
 
