@@ -154,11 +154,10 @@ class Pusher:
             else:
                 self.ledger.fetch()
                 landed = self.ledger.contains(stack.tip)
-            if landed or self.ledger.tip != stack.base:
+            if landed or self.ledger.tip != stack.base or verdict is Verdict.POLICY:
+                # What the remote refuses now by policy, it refused then.
                 self.unsettled = None
-                results.update(
-                    {op_id: each for op_id, each in zip(operations, stack.built, strict=True) if landed}
-                )
+                results.update({each.operation.op_id: each for each in stack.built if landed})
                 return operations
             self._sleep(look)
         raise TryLaterError("the outcome of the last push is not known yet", "the next try settles it")

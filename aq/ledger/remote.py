@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from aq.core.errors import AqError
+from aq.core.event import one_line
 from aq.ledger.gitproc import KILLED, Finished, last_words, run, unreachable
 
 _SCHEME = re.compile(r"^(https?|ssh|git|file)://", re.IGNORECASE)
@@ -71,6 +72,12 @@ def classify(flag: str, summary: str) -> Pushed:
     if "[remote rejected]" in summary:
         return Pushed(Verdict.POLICY, summary.removeprefix("[remote rejected] "))
     return Pushed(Verdict.LOST, summary)
+
+
+def _remote_words(err: str) -> str:
+    """What the remote's own hooks said, in one line."""
+    lines = (line.removeprefix("remote:").strip() for line in err.splitlines() if line.startswith("remote:"))
+    return one_line(" ".join(line for line in lines if line), 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,11 @@ class Remote:
             parts = line.split("\t")
             if len(parts) >= 3 and len(parts[0]) == 1 and ":" in parts[1] and done.code != KILLED:
                 verdicts[parts[1].split(":", 1)[1]] = classify(parts[0], parts[2])
-        return verdicts
+        said = _remote_words(done.err)
+        return {
+            ref: Pushed(Verdict.POLICY, f"{p.words}: {said}") if said and p.verdict is Verdict.POLICY else p
+            for ref, p in verdicts.items()
+        }
 
     def _git(self, *args: str) -> Finished:
         return run(["--git-dir", str(self.git_dir), *_BATCHED, *args], timeout=self.timeout)

@@ -1,20 +1,23 @@
-"""Any sequence of operations keeps the invariants: hosts, people and late results, in any order."""
+"""Any sequence of operations keeps the invariants: hosts, people and late results, in any order.
+
+Each walk favours some moves over others, so that deep corners are reached and not only refusals."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from aq.core.change import Change, Refusal
 from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import LIVE, TRANSITIONS, Stage, Trigger
-from aq.core.manifest import Deps, Retry
+from aq.core.manifest import Budget, Deps, Retry
 from aq.core.operations import (
     Approve,
     Cancel,
@@ -40,236 +43,189 @@ from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Budgets
 from tests.support.builders import FAILED, Queue, manifest
 
-NAMES = ("a", "b", "c", "d")
-KEYS: dict[str, dict[str, Any]] = {
-    "a": {"retry": Retry(max=0)},
+KINDS: dict[str, dict[str, Any]] = {
+    "a": {"retry": Retry(max=0), "lock": "db"},
     "b": {"lock": "db", "retry": Retry(max=2, infra=1), "deliver": "merge"},
-    "c": {"lock": "db", "deps": Deps(testing=("a",))},
+    "c": {"deps": Deps(testing=("a1",)), "retry": Retry(max=9), "budget": Budget(usd=3.0)},
     "d": {"every": 3600.0},
 }
+KEYS = {f"{kind}{n}": keys for kind, keys in KINDS.items() for n in (1, 2, 3)}
+HOSTS = ("mac-1", "mac-2")
 SLOTS = 2
-names = st.sampled_from(NAMES)
-hosts = st.sampled_from(["mac-1", "mac-2"])
+LIMIT = 30.0
+STEPS = 300
 LEGAL = {(row.trigger, row.source, row.target) for row in TRANSITIONS}
+REPEATABLE = (FixRound, Hold)
 
 
-class QueueMachine(RuleBasedStateMachine):
-    """Asks operations with current, old and forged leases."""
+class Walk:
+    """A queue, the leases that were ever held on it, and the moves that hosts and people may try."""
 
-    @initialize()
-    def start(self) -> None:
+    def __init__(self, random: Random) -> None:
+        self.random = random
         self.queue = Queue()
-        self.queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=30.0))
+        self.queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=LIMIT))
         self.fences: list[Fence] = []
         self.claims: dict[tuple[str, int], int] = {}
         self.blobs: dict[str, str] = {}
+        self.added: set[str] = set()
+        moves = {**self.of_a_host(), **self.of_a_run(), **self.of_a_person()}
+        self.moves = list(moves.values())
+        self.weights = [random.choice((0.0, 1.0, 1.0, 5.0)) for _ in moves]
+        for always in ("add", "claim"):
+            self.weights[list(moves).index(always)] = 8.0
 
-    def ask(self, operation: Operation) -> None:
+    def of_a_host(self) -> dict[str, Callable[[], Operation]]:
+        queue = self.queue
+        return {
+            "claim": lambda: queue.claim_of(self.name(Stage.INBOX), self.host(), slots=SLOTS),
+            "verify-claim": lambda: queue.verify_claim_of(self.name(Stage.REVIEW), self.host(), slots=SLOTS),
+            "spawn": lambda: Spawn(**queue.common("mac-1"), schedule="d1"),
+            "delivered": lambda: Delivered(**self.about(Stage.SHIPPED), oid="d" * 40),
+            "hold": lambda: Hold(**self.about(*Stage), reason="freeze"),
+        }
+
+    def of_a_run(self) -> dict[str, Callable[[], Operation]]:
+        queue = self.queue
+        return {
+            "land": lambda: queue.land_of(self.fence(), usd=0.5),
+            "land bare": lambda: queue.land_of(self.fence(), branch="", tip=""),
+            "verified": lambda: queue.verified_of(self.fence()),
+            "unverified": lambda: Unverified(**self.proven()),
+            "fix": lambda: FixRound(**self.proven(), reason="exit 1"),
+            "crash": lambda: queue.fail_of(self.fence()),
+            "denied": lambda: queue.fail_of(self.fence(), "denied"),
+            "verify failed": lambda: queue.fail_of(self.fence(), "verify_failed", checks=FAILED),
+            "release": lambda: queue.release_of(self.fence()),
+            "preempt": lambda: Preempt(**self.proven(), for_job="z"),
+            "reclaim": lambda: queue.reclaim_of(self.fence()),
+            "stop": lambda: Hold(**(proven := self.proven()), job=proven["fence"].job, reason="conflict"),
+            "fenced": lambda: Fenced(**self.proven(), tip="f" * 40, branch="kept"),
+        }
+
+    def of_a_person(self) -> dict[str, Callable[[], Operation]]:
+        queue = self.queue
+        return {
+            "add": lambda: queue.add_of(name := self.random.choice(list(KEYS)), blob=self.blob(), **KEYS[name]),
+            "revise": lambda: Revise(**(about := self.about(Stage.INBOX)), blob=self.blob(), manifest=manifest(**KEYS.get(about["job"], {}))),
+            "promote": lambda: Promote(**self.about(Stage.REVIEW), override=self.random.choice(("", "seen"))),
+            "ship": lambda: Ship(**self.about(Stage.TESTING)),
+            "reject": lambda: Reject(**self.about(Stage.REVIEW, Stage.TESTING), message="no"),
+            "again": lambda: Reject(**self.about(Stage.REVIEW, Stage.TESTING), message="no", requeue=True),
+            "requeue": lambda: Requeue(**self.about(Stage.FAILED, Stage.DEAD_LETTER)),
+            "cancel": lambda: Cancel(**self.about(*LIVE)),
+            "approve": lambda: Approve(**self.about(Stage.REVIEW, Stage.TESTING)),
+            "pause": lambda: PauseJob(**self.about(*LIVE)),
+            "resume": lambda: ResumeJob(**self.about(*Stage)),
+            "pause all": lambda: PauseFleet(**queue.common(), why=""),
+            "resume all": lambda: ResumeFleet(**queue.common()),
+        }
+
+    def name(self, *stages: Stage) -> str:
+        """Mostly a job of a stage where the move makes sense."""
+        found = sorted(name for name in self.added if self.queue.job(name).stage in stages)
+        return self.random.choice(found) if found and self.random.random() < 0.9 else self.random.choice(list(KEYS))
+
+    def about(self, *stages: Stage) -> dict[str, Any]:
+        return {**self.queue.common(), "job": self.name(*stages)}
+
+    def host(self) -> str:
+        return self.random.choice(HOSTS)
+
+    def blob(self) -> str:
+        return self.random.choice(("one", "two"))
+
+    def fence(self) -> Fence:
+        """Mostly a lease that is held; else an old one, or a forged one."""
+        held = [job.lease.fence for job in self.queue.now.leased() if job.lease]
+        if held and self.random.random() < 0.8:
+            return self.random.choice(held)
+        fence = self.random.choice([*self.fences, Fence("a1", "mac-9", 1, "never")])
+        forged = self.random.choice(({}, {"nonce": "forged"}, {"epoch": 99}, {"host": "mac-9"}))
+        return replace(fence, **forged)
+
+    def proven(self) -> dict[str, Any]:
+        fence = self.fence()
+        return {**self.queue.common(fence.host), "fence": fence}
+
+    def step(self) -> None:
+        """One move, checked, and some time that passes."""
+        if self.random.random() < 0.3:
+            self.queue.at = later(self.queue.at, self.random.choice((60, 7200, 86400)))
+        (move,) = self.random.choices(self.moves, self.weights)
+        operation = move()
         before = self.queue.now
         answer = self.queue.ask(operation)
         if isinstance(answer, Refusal):
             assert answer.reason
             assert self.queue.now is before
             return
-        self.check(answer)
-        again = operation.decide(self.queue.now)
-        assert isinstance(again, Refusal) or isinstance(operation, (FixRound, Hold, Ship, Reject)), (
-            f"{operation} applies twice"
-        )
+        self.check(operation, answer)
+        self.check_queue()
+        assert isinstance(operation, REPEATABLE) or isinstance(operation.decide(self.queue.now), Refusal)
 
-    def check(self, change: Change) -> None:
+    def check(self, operation: Operation, change: Change) -> None:
         """The laws of one step."""
         for edit in change.jobs:
-            old, new = edit.before, edit.after
-            op = Trigger(change.event.op)
+            old, new, op = edit.before, edit.after, Trigger(change.event.op)
             assert (op, old.stage if old else None, new.stage) in LEGAL
-            assert new.record.stage is new.stage or (old is None or op is Trigger.REVISE)
             taken = op in (Trigger.CLAIM, Trigger.VERIFY_CLAIM)
             assert new.record.epoch == (old.record.epoch if old else 0) + taken
-            if new.stage is Stage.SHIPPED and (old is None or old.stage is not Stage.SHIPPED):
-                assert op is Trigger.SHIP
+            if old is None:
+                self.added.add(new.id)
+            if new.stage is Stage.SHIPPED:
+                assert op is Trigger.SHIP or (old is not None and old.stage is Stage.SHIPPED)
+            if old and old.lease and op not in (Trigger.RECLAIM, Trigger.CANCEL) and operation.proof and op is not Trigger.FENCED:
+                assert operation.proof == old.lease.fence
             if taken:
-                self.claimed(new)
-            if op is Trigger.CANCEL or new.stage in (Stage.FAILED, Stage.DEAD_LETTER, Stage.SHIPPED):
-                assert new.lease is None
+                self.check_claim(new)
 
-    def claimed(self, job: Job) -> None:
+    def check_claim(self, job: Job) -> None:
         assert job.lease
         self.fences.append(job.lease.fence)
-        key = (job.id, job.record.submission)
+        key, retry = (job.id, job.record.submission), job.manifest.retry
         self.claims[key] = self.claims.get(key, 0) + 1
-        retry = job.manifest.retry
         assert self.claims[key] <= retry.max + 1 + retry.infra + MAX_LOST + MAX_PREEMPTED
-        assert self.blobs.setdefault(job.id, job.blob) == job.blob
+        assert job.record.attempts <= retry.max + 1
+        assert self.blobs.setdefault(job.id, job.blob) == job.blob == job.record.blob
         assert self.queue.now.pause is None
 
-    def fence(self, data: st.DataObject) -> Fence | None:
-        return data.draw(st.sampled_from(self.fences)) if self.fences else None
-
-    @rule(name=names, blob=st.sampled_from(["one", "two"]))
-    def add(self, name: str, blob: str) -> None:
-        self.ask(self.queue.add_of(name, blob=blob, **KEYS[name]))
-
-    @rule(name=names, blob=st.sampled_from(["one", "two"]))
-    def revise(self, name: str, blob: str) -> None:
-        self.ask(Revise(**self.queue.common(), job=name, blob=blob, manifest=manifest(**KEYS[name])))
-
-    @rule()
-    def spawn(self) -> None:
-        self.ask(Spawn(**self.queue.common("mac-1"), schedule="d"))
-
-    @rule(name=names, host=hosts)
-    def claim(self, name: str, host: str) -> None:
-        self.ask(self.queue.claim_of(name, host, slots=SLOTS))
-
-    @rule(host=hosts)
-    def claim_anything(self, host: str) -> None:
-        for name in list(self.queue.now.stages[Stage.INBOX]):
-            self.ask(self.queue.claim_of(name, host, slots=SLOTS))
-
-    @rule(name=names, host=hosts)
-    def verify_claim(self, name: str, host: str) -> None:
-        self.ask(self.queue.verify_claim_of(name, host, slots=SLOTS))
-
-    @rule(data=st.data(), kind=st.sampled_from(["land", "land bare", "verified", "unverified", "fix"]))
-    def progress(self, data: st.DataObject, kind: str) -> None:
-        fence = self.fence(data)
-        if fence:
-            common = {**self.queue.common(fence.host), "fence": fence}
-            made = {
-                "land": lambda: self.queue.land_of(fence, usd=0.5),
-                "land bare": lambda: self.queue.land_of(fence, branch="", tip=""),
-                "verified": lambda: self.queue.verified_of(fence),
-                "unverified": lambda: Unverified(**common),
-                "fix": lambda: FixRound(**common, reason="exit 1"),
-            }
-            self.ask(made[kind]())
-
-    @rule(
-        data=st.data(),
-        kind=st.sampled_from(
-            ["crash", "denied", "verify", "release", "preempt", "reclaim", "hold", "fenced"]
-        ),
-    )
-    def trouble(self, data: st.DataObject, kind: str) -> None:
-        fence = self.fence(data)
-        if fence:
-            common = {**self.queue.common(fence.host), "fence": fence}
-            made = {
-                "crash": lambda: self.queue.fail_of(fence),
-                "denied": lambda: self.queue.fail_of(fence, "denied"),
-                "verify": lambda: self.queue.fail_of(fence, "verify_failed", checks=FAILED),
-                "release": lambda: self.queue.release_of(fence),
-                "preempt": lambda: Preempt(**common, for_job="z"),
-                "reclaim": lambda: self.queue.reclaim_of(fence),
-                "hold": lambda: Hold(**common, job=fence.job, reason="conflict"),
-                "fenced": lambda: Fenced(**common, tip="f" * 40, branch="kept"),
-            }
-            self.ask(made[kind]())
-
-    @rule(data=st.data(), field=st.sampled_from([{"nonce": "forged"}, {"epoch": 99}, {"host": "mac-9"}]))
-    def forge(self, data: st.DataObject, field: dict[str, Any]) -> None:
-        fence = self.fence(data)
-        if fence:
-            answer = self.queue.ask(self.queue.land_of(replace(fence, **field)))
-            assert isinstance(answer, Refusal)
-
-    @rule(
-        name=names,
-        kind=st.sampled_from(
-            [
-                "promote",
-                "force",
-                "ship",
-                "reject",
-                "again",
-                "requeue",
-                "cancel",
-                "approve",
-                "delivered",
-                "hold",
-            ]
-        ),
-    )
-    def person(self, name: str, kind: str) -> None:
-        common = {**self.queue.common(), "job": name}
-        made: dict[str, Any] = {
-            "promote": lambda: Promote(**common),
-            "force": lambda: Promote(**common, override="seen"),
-            "ship": lambda: Ship(**common, override="seen"),
-            "reject": lambda: Reject(**common, message="no"),
-            "again": lambda: Reject(**common, message="no", requeue=True),
-            "requeue": lambda: Requeue(**common),
-            "cancel": lambda: Cancel(**common),
-            "approve": lambda: Approve(**common),
-            "delivered": lambda: Delivered(**common, oid="d" * 40),
-            "hold": lambda: Hold(**common, reason="freeze"),
-        }
-        self.ask(made[kind]())
-
-    @rule(name=names, kind=st.sampled_from(["pause", "resume", "pause all", "resume all"]))
-    def pause(self, name: str, kind: str) -> None:
-        common = self.queue.common()
-        made: dict[str, Any] = {
-            "pause": lambda: PauseJob(**common, job=name),
-            "resume": lambda: ResumeJob(**common, job=name),
-            "pause all": lambda: PauseFleet(**common, why=""),
-            "resume all": lambda: ResumeFleet(**common),
-        }
-        self.ask(made[kind]())
-        if kind == "pause all":
-            self.ask(ResumeFleet(**self.queue.common()))
-
-    @rule(seconds=st.sampled_from([60, 7200, 86400]))
-    def wait(self, seconds: int) -> None:
-        self.queue.at = later(self.queue.at, seconds)
-
-    @invariant()
-    def each_job_is_in_exactly_one_stage_and_none_vanishes(self) -> None:
-        if not hasattr(self, "queue"):
-            return
+    def check_queue(self) -> None:
+        """The laws of every snapshot: I1, I2, I8, I11."""
         now = self.queue.now
-        places = [job.id for job in now.jobs()]
-        assert len(places) == len(set(places))
-        added = {edit.after.id for change in self.queue.changes for edit in change.jobs}
-        assert all(now.known(name) for name in added)
-        assert len(places) + len(now.archive) == len(added)
-
-    @invariant()
-    def leases_are_where_they_belong_and_unique(self) -> None:
-        if not hasattr(self, "queue"):
-            return
-        now = self.queue.now
-        held = [job for job in now.jobs() if job.lease]
+        jobs = list(now.jobs())
+        assert len({job.id for job in jobs}) == len(jobs) == len(self.added) - len(now.archive)
+        held = [job for job in jobs if job.lease]
         assert all(job.stage in (Stage.BUILDING, Stage.REVIEW) for job in held)
         assert all(job.lease for job in now.jobs(Stage.BUILDING))
         locks = [job.manifest.lock for job in held if job.manifest.lock]
         assert len(locks) == len(set(locks))
-        for host in ("mac-1", "mac-2"):
-            assert sum(job.lease is not None and job.lease.host == host for job in held) <= SLOTS
-        for job in held:
-            run = job.record.last_run
-            assert job.lease
-            assert run
-            assert (job.lease.epoch, job.lease.nonce, run.ended) == (job.record.epoch, run.nonce, None)
-
-    @invariant()
-    def money_is_set_aside_for_runs_alone_and_stays_within_the_limit(self) -> None:
-        if not hasattr(self, "queue"):
-            return
-        now = self.queue.now
-        running = sum(job.record.runs[-1].reserved for job in now.leased())
-        assert abs(sum(spend.fleet.reserved for spend in now.spend.values()) - running) < 1e-6
-        assert all(spend.fleet.total <= 30.0 for spend in now.spend.values())
-
-    @invariant()
-    def every_ended_or_waiting_job_has_no_open_run(self) -> None:
-        if not hasattr(self, "queue"):
-            return
-        for job in self.queue.now.jobs():
-            assert job.lease or all(run.ended for run in job.record.runs)
-            assert job.stage in LIVE or job.lease is None
+        assert all(sum(job.lease.host == host for job in held if job.lease) <= SLOTS for host in HOSTS)
+        for job in jobs:
+            assert [run.epoch for run in job.record.runs if not run.ended] == ([job.record.epoch] if job.lease else [])
+            assert not job.lease or job.lease.fence == Fence(job.id, job.lease.host, job.record.epoch, job.record.runs[-1].nonce)
+        reserved = sum(job.record.runs[-1].reserved for job in held)
+        assert abs(sum(spend.fleet.reserved for spend in now.spend.values()) - reserved) < 1e-6
+        assert all(spend.fleet.total <= LIMIT for spend in now.spend.values())
 
 
-QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestAnySequenceOfOperations = QueueMachine.TestCase
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_no_sequence_of_operations_breaks_an_invariant(seed: int) -> None:
+    walk = Walk(Random(seed))
+    for _ in range(STEPS):
+        walk.step()
+
+
+def test_walks_reach_every_trigger_and_every_stage() -> None:
+    """Or else the law above would hold for want of trying."""
+    seen: set[tuple[str, str]] = set()
+    for seed in range(30):
+        walk = Walk(Random(seed))
+        for _ in range(STEPS):
+            walk.step()
+        seen |= {(change.event.op, str(edit.after.stage)) for change in walk.queue.changes for edit in change.jobs}
+    assert {op for op, _ in seen} == set(Trigger) - {Trigger.REPAIR}
+    assert {stage for _, stage in seen} == set(Stage)
+    assert ("reclaim", "dead_letter") in seen
+    assert ("reclaim", "review") in seen

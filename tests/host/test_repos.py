@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aq.host.repos import ConflictError, Mirror, WorkspaceError
-from tests.host.conftest import Target
+from tests.host.targets import Target
 from tests.support.fleet import git
 
 

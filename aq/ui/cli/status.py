@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -15,7 +16,7 @@ from aq.core.snapshot import OPEN_STAGES
 from aq.ui.board import Board, make_board
 from aq.ui.boardtext import board_lines
 from aq.ui.cli.common import here
-from aq.ui.out import say, say_json, tell
+from aq.ui.out import say, say_json
 from aq.wiring import Queue
 
 _LISTED = 20
@@ -85,19 +86,20 @@ def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offlin
 
 
 def _watch(queue: Queue, stages: tuple[Stage, ...]) -> None:
+    """The board until Ctrl-C: drawn over the last one on a terminal, printed when it changed elsewhere."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    console = Console()
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-        try:
-            while True:
-                limit = max(3, (console.height - 12) // 4)
-                board = _board(queue, stages, limit)
-                live.update(Text.from_ansi("\n".join(board_lines(board, console.width))), refresh=True)
-                time.sleep(max(1.0, queue.ledger.snapshot().settings.cadence.poll))
-        except KeyboardInterrupt:
-            live.stop()
-    if not console.is_terminal:
-        tell("stopped")
+    console, seen = Console(), None
+    draws = console.is_terminal and not console.is_dumb_terminal
+    screen = Live(console=console, screen=True, auto_refresh=False) if draws else contextlib.nullcontext()
+    with contextlib.suppress(KeyboardInterrupt), screen as live:
+        while True:
+            board = _board(queue, stages, max(3, (console.height - 12) // 4))
+            lines = list(board_lines(board, console.width))
+            if live:
+                live.update(Text.from_ansi("\n".join(lines)), refresh=True)
+            elif seen != (seen := (board.tip, board.alerts, board.hosts)):
+                say("\n".join([*lines, ""]))
+            time.sleep(max(1.0, queue.ledger.snapshot().settings.cadence.poll))

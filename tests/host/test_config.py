@@ -1,0 +1,126 @@
+"""host.yaml: what this machine is willing to do, and exact words about what is wrong with it."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from aq.core.errors import AqError, InvalidFileError
+from aq.host.config import HostConfig, config_path, load_host_config
+
+
+@pytest.fixture
+def host_yaml(hermetic_home: Path) -> Path:
+    return hermetic_home / "host.yaml"
+
+
+def test_without_a_file_the_machine_names_itself(host_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "My_Mac.local")
+    assert load_host_config() == HostConfig(name="my_mac")
+
+
+def test_a_machine_without_a_name_is_host(host_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "node", lambda: "")
+    assert load_host_config().name == "host"
+
+
+def test_every_key_is_read(host_yaml: Path) -> None:
+    host_yaml.write_text(
+        "name: mac-2\nslots: 3\nroots: [/srv, /home]\nrepos: {billing: /srv/billing}\nallow: [shell]\n"
+        "deny: [other]\noffers: [has:licence]\nstop-grace: 3s\nmin-disk: 5\n"
+    )
+    assert load_host_config() == HostConfig(
+        name="mac-2",
+        slots=3,
+        roots=("/srv", "/home"),
+        repos={"billing": "/srv/billing"},
+        allow=("shell",),
+        deny=("other",),
+        offers=("has:licence",),
+        stop_grace=3.0,
+        min_disk_gib=5,
+    )
+
+
+def test_an_empty_file_changes_nothing(host_yaml: Path) -> None:
+    host_yaml.write_text("")
+    assert load_host_config("ada") == HostConfig(name="ada")
+
+
+def test_the_command_line_wins(host_yaml: Path) -> None:
+    host_yaml.write_text("name: mac-2\nslots: 3\n")
+    found = load_host_config("ada", 7)
+    assert (found.name, found.slots) == ("ada", 7)
+
+
+BAD = {
+    "an unknown key": ("slot: 2\n", "1: unknown key 'slot'; did you mean 'slots'?"),
+    "no slots": ("name: a\nslots: 0\n", "2: slots must be at least 1; use `aq drain` for a host that takes no work"),
+    "slots in words": ("slots: many\n", "1: "),
+    "a relative root": ("roots: [code]\n", "1: "),
+    "a name with a space": ("name: my mac\n", "1: "),
+    "no duration": ("stop-grace: soon\n", "1: "),
+    "a list": ("- name\n", "1: "),
+    "an anchor": ("name: &a b\n", "1: "),
+    "a duplicate key": ("slots: 1\nslots: 2\n", "2: "),
+    "no YAML": ("name: [\n", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_told_by_file_and_line(host_yaml: Path, text: str, words: str) -> None:
+    host_yaml.write_text(text)
+    with pytest.raises(InvalidFileError) as caught:
+        load_host_config()
+    assert str(caught.value).startswith(f"{host_yaml}:{words}")
+
+
+def test_a_bad_name_on_the_command_line_is_told(host_yaml: Path) -> None:
+    with pytest.raises(AqError, match="'My Mac' is not a host name; use a-z, 0-9, - and _"):
+        load_host_config("My Mac")
+
+
+def test_the_file_is_where_the_environment_says_or_in_the_users_config(
+    host_yaml: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert config_path() == host_yaml
+    monkeypatch.delenv("AQ_HOST_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert config_path().name == "host.yaml"
+    assert config_path().parent.name == "aq"
+
+
+ENGINES = {
+    "nothing said": ((), (), True),
+    "allowed": (("shell",), (), True),
+    "another allowed": (("other",), (), False),
+    "denied": ((), ("shell",), False),
+    "allowed and denied": (("shell",), ("shell",), False),
+}
+
+
+@pytest.mark.parametrize(("allow", "deny", "may"), ENGINES.values(), ids=ENGINES)
+def test_the_owner_says_which_engines_may_run(allow: tuple[str, ...], deny: tuple[str, ...], may: bool) -> None:
+    assert HostConfig("a", allow=allow, deny=deny).may_use("shell") is may
+
+
+@pytest.mark.parametrize(
+    ("folder", "may"),
+    [
+        pytest.param("root", True, id="the root itself"),
+        pytest.param("root/sub", True, id="below the root"),
+        pytest.param("root-2", False, id="a neighbour with the root's name in front"),
+        pytest.param("root/../other", False, id="out by dots"),
+        pytest.param("root/link", False, id="out by a link"),
+        pytest.param("in", True, id="in by a link"),
+    ],
+)
+def test_roots_are_where_folders_really_are(tmp_path: Path, folder: str, may: bool) -> None:
+    for name in ("root/sub", "root-2", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "in").symlink_to(tmp_path / "root" / "sub")
+    assert HostConfig("a", roots=(str(tmp_path / "root"),)).may_enter(str(tmp_path / folder)) is may
+    assert HostConfig("a").may_enter(str(tmp_path / folder))
