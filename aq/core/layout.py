@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aq.core.change import Change
-from aq.core.codec import encode
 from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
@@ -38,6 +37,8 @@ class FileEdit:
 
 
 def _files(job: Job) -> dict[str, FileEdit]:
+    from aq.core.codec import encode  # pydantic and yaml are slow to import, and reading needs neither
+
     base = f"{QUEUE}/{job.folder}/{job.id}"
     files = {base + JOB_SUFFIX: FileEdit(base + JOB_SUFFIX, blob=job.blob)}
     if job.record != Record(queued=job.record.queued):
@@ -67,6 +68,8 @@ def _left(before: Job | None) -> Iterable[str]:
 
 def file_edits(change: Change) -> list[FileEdit]:
     """The file edits of a change."""
+    from aq.core.codec import encode  # as above
+
     edits: dict[str, FileEdit] = {}
     for edit in change.jobs:
         edits.update({path: FileEdit(path) for path in _left(edit.before)})

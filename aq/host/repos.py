@@ -39,6 +39,7 @@ _WHO = {
 }
 _TIMEOUT = 600
 _MERGE_RACES = 5
+_RACE_SIGNS = ("failed to update ref", "cannot lock ref", "incorrect old value")
 
 
 class WorkspaceError(AqError):
@@ -149,7 +150,7 @@ class Mirror:
             return theirs
         done = git("--git-dir", str(self.path), "merge-tree", "--write-tree", "--name-only", ours, theirs)
         lines = done.stdout.decode("utf-8", "replace").splitlines()
-        if done.returncode == 1:
+        if done.returncode == 1 and lines:
             files = lines[1 : lines.index("")] if "" in lines else lines[1:]
             raise ConflictError(f"conflict in {', '.join(files[:5])}", "merge it by hand, or reject the job")
         if done.returncode:
@@ -186,7 +187,7 @@ class Mirror:
             self.fetch()
             if self.does("merge-base", "--is-ancestor", whole, self.tip(branch)):
                 return self.tip(branch)
-            if "remote rejected" in words:
+            if "remote rejected" in words and not any(sign in words for sign in _RACE_SIGNS):
                 break
         reason = next(
             (line for line in words.splitlines() if "rejected" in line or "refusing" in line), words

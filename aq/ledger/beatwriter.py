@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from aq.core.codec import encode
 from aq.core.errors import AqError
 from aq.core.fleet import Beat
 from aq.ledger.commits import Committer, Identity
@@ -64,6 +63,8 @@ class BeatWriter:
 
     def prepare(self, tip: str, refs: str) -> PushSpec:
         """A new beat, and the push that publishes it below `refs`, where the fleet keeps its beats."""
+        from aq.core.codec import encode  # pydantic is slow to import, and reading never needs it
+
         self.ref = f"{refs}/{self.host}"
         self.seq += 1
         beat = replace(self.compose(), tip=tip, seq=self.seq)

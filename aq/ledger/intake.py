@@ -18,13 +18,11 @@ from aq.core.errors import InvalidFileError
 from aq.core.ids import is_id, keyed_id, slug, suffixed
 from aq.core.instants import Instant
 from aq.core.job import Job
-from aq.core.jobfile import parse_job
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
 from aq.core.operations import Add, Operation, Revise
 from aq.core.results import Landed, Refused, Result, Waiting, reason_of
-from aq.core.secrets import find_secret
 from aq.core.snapshot import Snapshot
 from aq.ledger.ledger import Ledger
 from aq.ledger.spool import Spool, Spooled
@@ -77,6 +75,9 @@ def read_plain_file(path: Path) -> bytes:
 
 def checked(content: bytes, file: str, *, allow_secret: bool = False) -> Manifest:
     """The manifest of a file that may be submitted. Raises InvalidFileError."""
+    from aq.core.jobfile import parse_job  # pydantic is slow to import, and most passes find nothing new
+    from aq.core.secrets import find_secret
+
     manifest, _ = parse_job(content, file)
     secret = None if allow_secret else find_secret(content.decode())
     if secret:

@@ -12,7 +12,7 @@ from aq.core.event import parse
 from aq.core.fleet import Beat
 from aq.core.instants import instant
 from aq.core.operations import Operation
-from aq.core.results import Result
+from aq.core.results import Result, Waiting
 from aq.core.snapshot import Snapshot
 from aq.ledger.beatwriter import BeatWriter
 from aq.ledger.commits import Committer, Identity, PlumbingCommitter
@@ -47,8 +47,7 @@ class Ledger:
         self.remote = Remote(
             self.config.url, self.config.branch, git_dir, self.role, self.config.beat_refs, self.timeout
         )
-        config = (git_dir / "config").read_text()
-        self.oid_size = 32 if "sha256" in config else 20
+        self.oid_size = 32 if self.store.is_sha256 else 20
         kind = PlumbingObjects if self.oid_size == 32 else Objects
         self.objects = kind(git_dir)
         committer = PlumbingCommitter if self.oid_size == 32 else Committer
@@ -76,7 +75,11 @@ class Ledger:
         except MissingObjectError:
             # The store is a cache: whatever is wrong with it, a new one is right.
             self._reopen()
-            beats = self._look()
+            try:
+                beats = self._look()
+            except MissingObjectError as error:
+                hint = "run `git fsck` on the remote: a new copy of it is damaged as well"
+                raise TryLaterError(error.what, hint) from None
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
         self.on_fetch()
 
@@ -112,32 +115,16 @@ class Ledger:
             if "mismatched algorithms" in error.what:
                 self._reopen("sha256")
                 return self.remote.fetch()
-            if self._damaged(error.what):
-                raise MissingObjectError(error.what) from None
+            if "File exists" in error.what and self.store.clear_stale_locks():
+                return self.remote.fetch()
             raise
         except OSError as error:
             raise MissingObjectError(f"the store is damaged: {error}") from None
 
-    @staticmethod
-    def _damaged(words: str) -> bool:
-        return any(
-            text in words
-            for text in (
-                "bad object",
-                "unable to read",
-                "corrupt",
-                "not a git repository",
-                "did not send all necessary objects",
-                "missing blob",
-                "missing tree",
-                "inflate",
-                "invalid sha1",
-                "loose object",
-            )
-        )
-
-    def _reopen(self, object_format: str = "sha1") -> None:
+    def _reopen(self, object_format: str = "") -> None:
         self.objects.close()
+        self.pusher.unsettled = None
+        self.tip = ""
         self.store.discard()
         self.store.ensure(object_format)
         self._open()
@@ -244,7 +231,24 @@ class Ledger:
         """Ask every operation on the newest tip and push what comes out, as often as it takes but not
         much longer than `seconds`. The results include those of an earlier call that were not
         settled. Raises FrozenError."""
-        return self.pusher.perform(operations, beat, seconds)
+        try:
+            return self.pusher.perform(operations, beat, seconds)
+        except MissingObjectError:
+            self._reopen()
+        why = "the store was damaged and was made anew"
+        try:
+            whole = [
+                op for op in operations if self.objects.has(getattr(op, "blob", "") or self._fetched_tip())
+            ]
+            results = self.pusher.perform(whole, beat, seconds)
+        except (MissingObjectError, TryLaterError) as error:
+            whole, results, why = [], [], error.what
+        return [*results, *(Waiting(operation, why) for operation in operations if operation not in whole)]
+
+    def _fetched_tip(self) -> str:
+        if not self.tip:
+            self.fetch()
+        return self.tip
 
     def advance(self, tip: str) -> None:
         """Our push landed: its last commit is the tip."""

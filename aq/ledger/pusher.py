@@ -17,7 +17,7 @@ from aq.core.operations import Operation
 from aq.core.results import Landed, Refused, Result, Waiting
 from aq.ledger.beatwriter import BeatWriter
 from aq.ledger.commits import PlumbingCommitter
-from aq.ledger.objects import PlumbingObjects
+from aq.ledger.objects import MissingObjectError, PlumbingObjects
 from aq.ledger.remote import Pushed, PushSpec, Verdict
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class Pusher:
         if landed:
             self._crowd = max(0.0, self._crowd - _EASE)
             self.ledger.advance(stack.tip)
+        elif pushed.verdict is Verdict.BROKEN:
+            raise MissingObjectError(f"the push {pushed.verdict}: {pushed.words}")
         elif pushed.verdict is Verdict.POLICY:
             self._one_by_one(stack, pushed, results)
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from aq.core.errors import AqError
 from aq.core.event import one_line
 from aq.ledger.gitproc import KILLED, Finished, last_words, run, unreachable
+from aq.ledger.objects import MissingObjectError
 
 _SCHEME = re.compile(r"^(https?|ssh|git|file)://", re.IGNORECASE)
 _BATCHED = ["-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"]
@@ -27,6 +28,28 @@ def check_url(url: str) -> str:
     return url
 
 
+# What git says of a repository that lacks objects or holds broken ones.
+_DAMAGE = (
+    "bad object",
+    "unable to read",
+    "corrupt",
+    "not a git repository",
+    "did not send all necessary objects",
+    "missing blob",
+    "missing tree",
+    "inflate",
+    "invalid sha1",
+    "loose object",
+    "object file",
+)
+
+
+def damaged(done: Finished) -> bool:
+    """Whether git complained about the store, not about the remote."""
+    ours = [line for line in done.err.splitlines() if not line.startswith("remote:")]
+    return bool(done.code) and any(words in line for line in ours for words in _DAMAGE)
+
+
 class Verdict(StrEnum):
     """What a push did to one ref."""
 
@@ -35,6 +58,7 @@ class Verdict(StrEnum):
     LOST = "lost the race"
     STALE = "someone else wrote it"
     POLICY = "refused by the remote"
+    BROKEN = "did not arrive whole"
     UNKNOWN = "unknown"
 
 
@@ -69,6 +93,10 @@ def classify(flag: str, summary: str) -> Pushed:
         return Pushed(Verdict.STALE, summary)
     if any(words in summary for words in _LOST):
         return Pushed(Verdict.LOST, summary)
+    if "unpacker error" in summary:
+        return Pushed(Verdict.BROKEN, summary)
+    if "[remote failure]" in summary:
+        return Pushed(Verdict.UNKNOWN, summary)
     if "[remote rejected]" in summary:
         return Pushed(Verdict.POLICY, summary.removeprefix("[remote rejected] "))
     return Pushed(Verdict.LOST, summary)
@@ -113,8 +141,8 @@ class Remote:
         return f"refs/aq/fetched/{self.role}"
 
     def fetch(self) -> tuple[str, dict[str, str]]:
-        """The tip of the queue branch, and the beat of each host. Raises TryLaterError, or
-        BranchGoneError."""
+        """The tip of the queue branch, and the beat of each host. Raises TryLaterError,
+        BranchGoneError, or MissingObjectError when the store is damaged."""
         specs = [f"+{self.head}:{self.seen}/main", f"+{self.beats}/*:{self.seen}/hosts/*"]
         done = self._git(
             "fetch",
@@ -134,6 +162,8 @@ class Remote:
                     f"the remote {self.url} has no branch {self.branch}",
                     "was it deleted? `aq init --remote URL` makes a new queue",
                 )
+            if damaged(done):
+                raise MissingObjectError(f"the store is damaged: {last_words(done)}")
             raise unreachable(self.url, done)
         return self.fetched()
 
@@ -160,7 +190,8 @@ class Remote:
             self.url,
             *refs,
         )
-        verdicts = {spec.ref: Pushed(Verdict.UNKNOWN, last_words(done)) for spec in specs}
+        lost = Verdict.BROKEN if damaged(done) else Verdict.UNKNOWN
+        verdicts = {spec.ref: Pushed(lost, last_words(done)) for spec in specs}
         for line in done.out.decode("utf-8", "replace").splitlines():
             parts = line.split("\t")
             if len(parts) >= 3 and len(parts[0]) == 1 and ":" in parts[1] and done.code != KILLED:

@@ -16,7 +16,7 @@ from aq.core.settingsfile import parse_settings
 from aq.ledger.gitproc import check, last_words, locate_clone, run
 from aq.ledger.paths import QueuePaths
 from aq.ledger.remote import PushSpec, Remote, Verdict, check_url, is_local, looks_like_forge
-from aq.ledger.store import QueueConfig, Store, save_config
+from aq.ledger.store import SHA256_HEX, QueueConfig, Store, save_config
 
 _ATTRIBUTES = "queue/** -text\n"
 _README = "Drop a Markdown file into `inbox/`. `aq status` shows the board.\n"
@@ -58,18 +58,36 @@ def check_branch(branch: str) -> str:
     return branch
 
 
-def _open(folder: Path) -> Repo:
+def _open(folder: Path, url: str) -> Repo:
     try:
         return Repo(folder, search_parent_directories=True, expand_vars=False)
     except (InvalidGitRepositoryError, NoSuchPathError):
         folder.mkdir(parents=True, exist_ok=True)
-        return Repo.init(folder, initial_branch="main", expand_vars=False)
+        kind = _object_format(url) if url else "sha1"
+        return Repo.init(folder, initial_branch="main", object_format=kind, expand_vars=False)
+
+
+def _object_format(url: str) -> str:
+    """The object format of a hub: a clone must have the same. An empty one far away does not tell."""
+    if is_local(url):
+        folder = url.removeprefix("file://")
+        done = run(["--git-dir", folder, "rev-parse", "--show-object-format"])
+        return done.out.decode().strip() if done.code == 0 else "sha1"
+    refs = run(["ls-remote", "--", url], timeout=60).out.split()
+    return "sha256" if refs and len(refs[0]) == SHA256_HEX else "sha1"
+
+
+def _has_commit(repo: Repo) -> bool:
+    """Whether HEAD is born. GitPython's own answer knows SHA-1 only."""
+    return run(["rev-parse", "--verify", "--quiet", "HEAD"], cwd=Path(str(repo.working_tree_dir))).code == 0
 
 
 def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
     """A queue for this clone: join the one on the remote, or start one. Safe to repeat."""
     check_branch(branch)
-    with _open(folder) as repo:
+    if url:
+        check_url(url)
+    with _open(folder, url) as repo:
         clone = _worktree_for(repo, branch)
     paths = locate_clone(clone)
     with Repo(clone, expand_vars=False) as repo:
@@ -106,7 +124,7 @@ def _worktree_for(repo: Repo, branch: str) -> Path:
     if repo.bare or repo.working_tree_dir is None:
         raise AqError("this is a bare repository", "run `aq init` in a clone")
     top = Path(repo.working_tree_dir)
-    if not repo.head.is_valid():
+    if not _has_commit(repo):
         repo.git.symbolic_ref("HEAD", f"refs/heads/{branch}")
         return top
     if not repo.head.is_detached and repo.active_branch.name == branch:
@@ -193,7 +211,7 @@ def _check_out(repo: Repo, config: QueueConfig) -> None:
             config.url,
             f"+refs/heads/{config.branch}:refs/remotes/{config.remote}/{config.branch}",
         )
-        if not repo.head.is_valid():
+        if not _has_commit(repo):
             repo.git.checkout("--quiet", "-B", config.branch, f"refs/remotes/{config.remote}/{config.branch}")
         else:
             repo.git.merge("--quiet", "--ff-only", f"refs/remotes/{config.remote}/{config.branch}")
@@ -255,11 +273,13 @@ def _probe_beats(paths: QueuePaths, config: QueueConfig) -> str:
     store.ensure()
     from aq.core.instants import instant
     from aq.ledger.commits import Committer, Identity
-    from aq.ledger.objects import Objects
+    from aq.ledger.objects import Objects, PlumbingObjects
 
-    objects = Objects(store.git_dir)
-    oid = Committer(objects).raw_commit(
-        Committer(objects).empty_tree(), (), "probe\n", Identity("aq", "aq@aq.invalid"), instant(0)
+    sha256 = store.is_sha256
+    objects = (PlumbingObjects if sha256 else Objects)(store.git_dir)
+    committer = Committer(objects, 32 if sha256 else 20)
+    oid = committer.raw_commit(
+        committer.empty_tree(), (), "probe\n", Identity("aq", "aq@aq.invalid"), instant(0)
     )
     remote = Remote(config.url, config.branch, store.git_dir, "probe")
     verdict = remote.push([PushSpec(oid, "refs/aq/probe")])["refs/aq/probe"].verdict

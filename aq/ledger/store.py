@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aq.core.errors import AqError
-from aq.ledger.gitproc import check
+from aq.ledger.gitproc import check, run
 from aq.ledger.paths import QueuePaths, private_dir
 
 _CONFIG = {
@@ -29,7 +29,9 @@ _CONFIG = {
     "transfer.fsckObjects": "false",
 }
 _SYNC_EVERY = 10.0
-_SHA256_HEX = 64
+SHA256_HEX = 64
+# No git process of ours works that long on refs.
+_STALE_LOCK = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,10 @@ class Store:
         self.git_dir = paths.store
         self._synced = 0.0
 
-    def ensure(self, object_format: str = "sha1") -> None:
-        """Make the store when it is not there."""
-        if not (self.git_dir / "HEAD").exists():
+    def ensure(self, object_format: str = "") -> None:
+        """Make the store when it is not there, with the object format of the clone or a given one."""
+        if not self._is_whole():
+            object_format = object_format or self._clones_format()
             shutil.rmtree(self.git_dir, ignore_errors=True)
             private_dir(self.paths.home)
             making = self.git_dir.with_name(f"store.{os.getpid()}.new")
@@ -106,6 +109,28 @@ class Store:
             with contextlib.suppress(OSError):
                 making.rename(self.git_dir)
             shutil.rmtree(making, ignore_errors=True)
+
+    def _is_whole(self) -> bool:
+        files, folders = ("HEAD", "config"), ("objects", "refs")
+        here = [(self.git_dir / name).is_file() for name in files]
+        return all([*here, *((self.git_dir / name).is_dir() for name in folders)])
+
+    def _clones_format(self) -> str:
+        found = run(["rev-parse", "--show-object-format"], cwd=self.paths.common)
+        return found.out.decode().strip() if found.code == 0 else "sha1"
+
+    @property
+    def is_sha256(self) -> bool:
+        """Whether object ids are SHA-256."""
+        return "sha256" in (self.git_dir / "config").read_text()
+
+    def clear_stale_locks(self) -> bool:
+        """Remove the lock files that killed git processes left on refs. Whether there were any."""
+        found = [*self.git_dir.glob("*.lock"), *(self.git_dir / "refs").rglob("*.lock")]
+        stale = [path for path in found if time.time() - path.stat().st_mtime > _STALE_LOCK]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return bool(stale)
 
     def discard(self) -> None:
         """Delete the store: it is a cache, and the next fetch fills it again (git.md, rule 10)."""
@@ -133,7 +158,7 @@ class Store:
             oid = self._tip_file.read_text().strip()
         except OSError:
             return ""
-        return oid if len(oid) in (40, _SHA256_HEX) else ""
+        return oid if len(oid) in (40, SHA256_HEX) else ""
 
     def save_tip(self, oid: str) -> None:
         """Remember a tip. A power cut may lose the last seconds: an older tip is as good a witness."""

@@ -27,7 +27,8 @@ CLAIM = Event(
 def test_a_claim_reads_like_this() -> None:
     assert render(CLAIM) == (
         "claim fix-login on mac-2 (attempt 1)\n\n"
-        "Aq-Job: fix-login\nAq-Op: claim\nAq-From: inbox\nAq-To: building\nAq-Host: mac-2\nAq-Epoch: 3\nAq-Attempt: 1\n"
+        "Aq-Job: fix-login\nAq-Op: claim\nAq-From: inbox\nAq-To: building\n"
+        "Aq-Host: mac-2\nAq-Epoch: 3\nAq-Attempt: 1\n"
         "Aq-By: mac-2\nAq-Op-Id: op-1\nAq-Engine: shell\nAq-Lease: n1\n"
     )
     assert parse(render(CLAIM)) == CLAIM

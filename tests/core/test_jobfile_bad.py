@@ -55,11 +55,8 @@ lines = st.tuples(st.sampled_from(KEYS), yamlish).map(lambda pair: f"{pair[0]}: 
 
 
 def only_invalid(data: bytes) -> None:
-    try:
+    with suppress(InvalidFileError), locating("job.md:"):
         parse_job(data, "job.md")
-    except InvalidFileError as error:
-        assert str(error).startswith("job.md:")
-        assert error.line >= 1
 
 
 @settings(max_examples=150, deadline=None)

@@ -13,11 +13,12 @@ from aq.core.parsing import known_keys
 from tests.core.badfiles import front
 
 # DESIGN section 6, in its order.
-DESIGN_KEYS = """
-engine engine-class profile repo cwd base workspace capabilities prefers priority deps not-before lock timeout
-budget retry verify fix setup baseline resume sandbox on-partition product every allowed-scope review-policy
-deliver artifacts idempotency-key tracker-item model yolo env labels title
-""".split()
+DESIGN_KEYS = [
+    *("engine", "engine-class", "profile", "repo", "cwd", "base", "workspace", "capabilities", "prefers"),
+    *("priority", "deps", "not-before", "lock", "timeout", "budget", "retry", "verify", "fix", "setup"),
+    *("baseline", "resume", "sandbox", "on-partition", "product", "every", "allowed-scope", "review-policy"),
+    *("deliver", "artifacts", "idempotency-key", "tracker-item", "model", "yolo", "env", "labels", "title"),
+]
 ALIASES = ["depends_on", "blocked_by"]
 
 DESIGN_FILE = """---

@@ -18,15 +18,18 @@ add          new>inbox                                                          
 revise       inbox>inbox                                                                no lease
 spawn        new>inbox                                                                  no lease
 claim        inbox>building                                                             lease taken
-release      building>inbox building>dead_letter review>review review>inbox review>dead_letter  lease dropped
+release      building>inbox building>dead_letter                                        lease dropped
+release      review>review review>inbox review>dead_letter                              lease dropped
 preempt      building>inbox building>dead_letter                                        lease dropped
-reclaim      building>inbox building>dead_letter review>review review>inbox review>dead_letter  lease dropped
+reclaim      building>inbox building>dead_letter                                        lease dropped
+reclaim      review>review review>inbox review>dead_letter                              lease dropped
 land         building>review                                                            same lease
 verified     review>testing                                                             lease dropped
 unverified   review>review                                                              lease dropped
 hold         inbox>inbox testing>testing shipped>shipped                                no lease
 hold         review>review                                                              lease dropped if held
-fail         building>failed building>inbox building>dead_letter review>failed review>inbox review>dead_letter  lease dropped
+fail         building>failed building>inbox building>dead_letter                        lease dropped
+fail         review>failed review>inbox review>dead_letter                              lease dropped
 verify-claim review>review                                                              lease taken
 promote      review>testing                                                             no lease
 ship         testing>shipped                                                            no lease

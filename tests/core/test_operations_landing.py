@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from aq.core.lease import Fence
-from aq.core.lifecycle import Stage, Trigger
+from aq.core.lifecycle import Stage
 from aq.core.manifest import Retry
-from aq.core.operations import Delivered, Fail, Fenced, FixRound, Hold, Operation, Preempt, Ship, Unverified
-from aq.core.record import Note
+from aq.core.operations import Fail, Fenced, FixRound, Hold, Preempt, Unverified
 from tests.support.builders import FAILED, NOW, PASSED, Queue, cancel_of
 
 TIP = "f" * 40
@@ -27,13 +26,6 @@ def hold_of(queue: Queue, name: str = "a", fence: Fence | None = None) -> Hold:
 
 def fix_of(queue: Queue, fence: Fence) -> FixRound:
     return FixRound(**queue.common(fence.host), fence=fence, reason="exit 1")
-
-
-def fenced_of(queue: Queue, fence: Fence, **more: Any) -> Fenced:
-    return Fenced(**queue.common(fence.host), fence=fence, **more)
-
-
-# --- land ----------------------------------------------------------------------------------------
 
 
 def test_a_landing_moves_to_review_under_the_same_lease_and_names_its_branch() -> None:
@@ -134,9 +126,6 @@ def test_a_lapsed_lease_that_nobody_took_may_still_land() -> None:
     queue.do(queue.land_of(fence))
 
 
-# --- verdicts ------------------------------------------------------------------------------------
-
-
 def test_a_passed_verify_drops_the_lease_and_moves_to_testing() -> None:
     queue = Queue()
     queue.do(queue.verified_of(queue.landed()))
@@ -168,9 +157,6 @@ def test_without_a_check_the_job_waits_in_review_with_the_verdict_none() -> None
 def test_a_verdict_is_refused_before_the_landing() -> None:
     queue = Queue()
     queue.refused(queue.verified_of(queue.started()), "fenced")
-
-
-# --- fail ----------------------------------------------------------------------------------------
 
 
 def test_a_failure_that_is_retried_waits_for_its_backoff() -> None:
@@ -226,100 +212,6 @@ def test_a_failure_names_its_own_branch_and_cost_over_those_of_the_landing() -> 
     run = queue.job().record.runs[-1]
     assert (run.branch, run.tip, run.usd, run.tokens) == ("kept", "e" * 40, 0.0, 7)
     assert queue.job().record.verdict is None
-
-
-# --- hold, fix round, fenced, delivered ----------------------------------------------------------
-
-
-def test_a_hold_of_a_held_job_drops_the_lease_and_waits_for_a_person() -> None:
-    queue = Queue()
-    fence = queue.landed()
-    queue.do(hold_of(queue, fence=fence))
-    left = queue.job()
-    assert (left.stage, left.lease, left.record.hold) == (Stage.REVIEW, None, Note("mac-1", NOW, "conflict"))
-    assert (left.waits_for_person, left.to_be_verified, left.record.runs[-1].outcome) == (True, False, "held")
-
-
-@pytest.mark.parametrize("stage", [Stage.INBOX, Stage.TESTING, Stage.SHIPPED])
-def test_a_hold_stays_in_its_stage(stage: Stage) -> None:
-    queue = Queue()
-    queue.in_stage(stage)
-    queue.do(hold_of(queue))
-    assert (queue.job().stage, queue.job().record.hold) == (stage, Note("mac-1", NOW, "conflict"))
-
-
-@pytest.mark.parametrize("stage", [Stage.BUILDING, Stage.REVIEW, Stage.FAILED, Stage.DEAD_LETTER])
-def test_a_hold_is_refused_where_a_job_runs_or_has_ended(stage: Stage) -> None:
-    queue = Queue()
-    queue.in_stage(stage)
-    queue.refused(hold_of(queue), f"a is in {stage}")
-    queue.refused(hold_of(queue, "gone"), "there is no job gone")
-
-
-def test_a_hold_under_a_lease_is_only_for_review() -> None:
-    queue = Queue()
-    queue.refused(hold_of(queue, fence=queue.started()), "fenced")
-
-
-def test_a_fix_round_is_a_note_under_the_same_lease() -> None:
-    queue = Queue()
-    fence = queue.landed()
-    queue.do(fix_of(queue, fence))
-    assert (queue.job().stage, queue.fence(), queue.job().record.feedback[-1].text) == (
-        Stage.REVIEW,
-        fence,
-        "exit 1",
-    )
-    queue.refused(fix_of(queue, replace(fence, epoch=2)), "fenced")
-
-
-@pytest.mark.parametrize("stage", Stage)
-def test_a_late_result_is_noted_in_any_stage_and_moves_nothing(stage: Stage) -> None:
-    queue = Queue()
-    queue.in_stage(stage)
-    old = Fence("a", "mac-9", 1, "old")
-    before = queue.job()
-    change = queue.do(fenced_of(queue, old, branch="aq/a/1-old", tip=TIP))
-    after = queue.job()
-    assert (after.stage, after.folder, after.lease, after.record.epoch) == (
-        before.stage,
-        before.folder,
-        before.lease,
-        before.record.epoch,
-    )
-    assert after.record.feedback[-1].text == f"late result of mac-9, epoch 1: aq/a/1-old {TIP}"
-    assert (change.event.op, change.event.get("Aq-Fenced-Epoch")) == (Trigger.FENCED, "1")
-    queue.refused(fenced_of(queue, old, branch="aq/a/1-old", tip=TIP), "noted already", done=True)
-
-
-def test_a_late_result_without_work_is_noted_in_few_words() -> None:
-    queue = Queue()
-    queue.add()
-    queue.do(fenced_of(queue, Fence("a", "mac-9", 1, "old")))
-    assert queue.job().record.feedback[-1].text == "late result of mac-9, epoch 1"
-
-
-def test_fenced_is_refused_while_the_lease_is_ours() -> None:
-    queue = Queue()
-    queue.refused(fenced_of(queue, queue.started()), "a is in building")
-    queue.refused(fenced_of(queue, Fence("gone", "mac-1", 1, "n")), "there is no job gone")
-
-
-def delivered_of(queue: Queue) -> Operation:
-    return Delivered(**queue.common("mac-1"), job="a", oid="d" * 40)
-
-
-def test_delivered_is_written_once_and_only_where_it_is_wanted() -> None:
-    queue = Queue()
-    queue.refused(delivered_of(queue), "there is no job a")
-    queue.tested(deliver="merge")
-    queue.refused(delivered_of(queue), "a is in testing")
-    queue.do(Ship(**queue.common(), job="a"))
-    assert queue.job().record.delivery == "wanted"
-    change = queue.do(delivered_of(queue))
-    assert (queue.job().record.delivery, queue.job().record.delivered) == ("delivered", "d" * 40)
-    assert change.event.get("Aq-Delivered") == "d" * 40
-    queue.refused(delivered_of(queue), "a is in shipped")
 
 
 def test_a_failure_of_a_job_that_has_no_result_yet_is_no_verdict() -> None:

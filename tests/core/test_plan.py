@@ -122,9 +122,6 @@ def test_a_job_over_the_day_s_money_waits() -> None:
     }
 
 
-# --- verify --------------------------------------------------------------------------------------
-
-
 def test_a_landed_branch_is_verified_before_new_work_starts() -> None:
     planned = plan(snapshot([job("a"), landed("b")]), hosts(m1=1), NOW)
     assert planned == Plan((Assignment("b", "m1", "", verify=True),), {"a": "waits for a free slot"})
@@ -160,9 +157,6 @@ def test_a_verify_takes_its_lock_like_a_run() -> None:
     assert planned.waiting == {"c": "lock 'db' goes to an earlier job"}
 
 
-# --- memory --------------------------------------------------------------------------------------
-
-
 def test_a_host_that_refuses_or_let_its_turn_pass_is_passed_over() -> None:
     seen, live = snapshot([job("a")]), hosts(m1=1, m2=1)
     first = names(plan(seen, live, NOW))["a"]
@@ -190,16 +184,23 @@ def test_a_host_does_not_pass_over_itself() -> None:
     assert memory.passed == {}
 
 
-# --- laws ----------------------------------------------------------------------------------------
-
 some_jobs = st.lists(
     st.builds(
-        lambda kind, number, priority, lock, repo, engine: (kind, number, {"priority": priority, "lock": lock, "repo": repo, "engine": engine}),
-        st.sampled_from(["waiting", "landed", "running"]), st.integers(0, 30), st.sampled_from(Priority), st.sampled_from(["", "db"]),
-        st.sampled_from(["", "billing"]), st.sampled_from(["shell", "", "claude"]),
+        lambda kind, number, priority, lock, repo, engine: (
+            kind,
+            number,
+            {"priority": priority, "lock": lock, "repo": repo, "engine": engine},
+        ),
+        st.sampled_from(["waiting", "landed", "running"]),
+        st.integers(0, 30),
+        st.sampled_from(Priority),
+        st.sampled_from(["", "db"]),
+        st.sampled_from(["", "billing"]),
+        st.sampled_from(["shell", "", "claude"]),
     ),
-    max_size=12, unique_by=lambda one: one[1],
-)  # fmt: skip
+    max_size=12,
+    unique_by=lambda one: one[1],
+)
 some_hosts = st.dictionaries(
     st.sampled_from(["m1", "m2", "m3", "m4"]),
     st.tuples(
@@ -272,9 +273,17 @@ def everything_planned_can_be_claimed(seen: Snapshot, beats: dict[str, Beat], pl
         host = beats[a.host]
         taking: Any = VerifyClaim if a.verify else Claim
         asked = taking(
-            **queue.common(a.host), job=a.job, host=a.host, boot="b", nonce=f"n-{a.job}", engine=a.engine, ttl=300.0,
-            slots=host.slots, offers=host.offers, engines=host.engines,
-        )  # fmt: skip
+            **queue.common(a.host),
+            job=a.job,
+            host=a.host,
+            boot="b",
+            nonce=f"n-{a.job}",
+            engine=a.engine,
+            ttl=300.0,
+            slots=host.slots,
+            offers=host.offers,
+            engines=host.engines,
+        )
         assert isinstance(queue.ask(asked), Change), (a, asked.decide(queue.now))
 
 

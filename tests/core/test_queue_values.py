@@ -27,8 +27,6 @@ from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snaps
 FENCE = lease("a").fence
 VERDICT = Verdict(1, "passed", NOW, "mac-1")
 
-# --- job -----------------------------------------------------------------------------------------
-
 
 def reviewed(**record: object) -> Job:
     return job("a", Stage.REVIEW, record=Record(epoch=1, **record))  # type: ignore[arg-type]
@@ -90,9 +88,6 @@ def test_a_record_knows_its_last_run() -> None:
     assert job("a", host="mac-1").record.last_run == Run(1, "mac-1", "n1", "shell", NOW, 1)
 
 
-# --- snapshot ------------------------------------------------------------------------------------
-
-
 def test_a_snapshot_finds_and_lists_jobs_and_knows_the_shipped_ones() -> None:
     seen = snapshot(
         [job("a"), job("b", host="mac-1"), job("c", Stage.SHIPPED), job("d", Stage.REVIEW, host="mac-2")]
@@ -135,9 +130,6 @@ def test_apply_leaves_the_old_snapshot_as_it_was_and_names_the_new_tip() -> None
     assert (old.apply(change, "1" * 40).tip, old.apply(change).tip) == ("1" * 40, old.tip)
 
 
-# --- prompt --------------------------------------------------------------------------------------
-
-
 def test_a_first_prompt_is_the_text_of_the_job() -> None:
     assert prompt_of(job("a"), "\nFix it.\n\n") == "Fix it.\n"
 
@@ -153,9 +145,6 @@ def test_a_later_prompt_tells_what_people_said_and_how_runs_ended() -> None:
         f"Fix it.\n\n## Feedback on earlier attempts\n\n- alice, {NOW}: wrong colour\n\n"
         "## How earlier attempts ended\n\n- attempt 1 on mac-1: timeout: 2h\n"
     )
-
-
-# --- retry ---------------------------------------------------------------------------------------
 
 
 def tried(attempts: int, epoch: int = 1, **retry: object) -> Job:
@@ -202,8 +191,6 @@ def test_a_return_is_bounded() -> None:
         "lost 4 times, the limit is 3",
     )
 
-
-# --- settle --------------------------------------------------------------------------------------
 
 FACTS: dict[str, Any] = {"branch": "aq/a/1", "tip": "f" * 40, "usd": 0.5, "tokens": 9}
 KEPT = {name: FACTS[name] for name in ("branch", "tip", "usd")}
@@ -254,9 +241,6 @@ def test_a_verify_settles_by_its_first_failed_check() -> None:
     bare = settle_verify(FENCE, (CheckResult("make", False),), NOW, "op")
     assert isinstance(bare, Fail)
     assert bare.reason == "make"
-
-
-# --- results and manifests -----------------------------------------------------------------------
 
 
 def test_a_result_says_why_it_did_not_land() -> None:

@@ -14,8 +14,6 @@ from aq.core.instants import day, instant, later, latest_slot, parse_instant, re
 from aq.core.secrets import SHAPES, Secret, find_secret, redact
 from aq.core.units import duration_text, parse_count, parse_duration
 
-# --- units ---------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
@@ -79,9 +77,6 @@ def test_what_is_no_count_is_refused(text: str) -> None:
 )
 def test_a_duration_shows_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
-
-
-# --- instants ------------------------------------------------------------------------------------
 
 
 def test_instants_are_utc_and_sort_as_they_read() -> None:
@@ -156,9 +151,6 @@ def test_a_slot_is_the_last_multiple_of_its_period(now: str, every: int, slot: s
     assert latest_slot(now, every) == slot
 
 
-# --- ids -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["a", "fix-login", "a_b", "0", "a" * 64, "com", "com10", "console"])
 def test_an_id_is_safe_as_a_path_a_ref_and_an_option(name: str) -> None:
     assert is_id(name)
@@ -222,8 +214,6 @@ def test_a_key_gives_the_same_id_on_every_host_and_another_key_another() -> None
     assert len(keyed_id("x" * 200, "k")) == MAX_ID
 
 
-# --- secrets -------------------------------------------------------------------------------------
-
 CANARIES = {
     "private key": "-----BEGIN " + "RSA PRIVATE KEY-----",
     "AWS access key": "AK" + "IA" + "EXAMPLE0" * 2,
@@ -272,9 +262,6 @@ def test_known_values_are_redacted_the_longest_first_and_an_empty_one_is_none() 
         redact("x hunter22 y hunter2 z", ("", "hunter2", "hunter22"))
         == "x [redacted:environment] y [redacted:environment] z"
     )
-
-
-# --- errors --------------------------------------------------------------------------------------
 
 
 def test_an_error_says_what_happened_and_what_to_do() -> None:

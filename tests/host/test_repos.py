@@ -71,7 +71,7 @@ def test_two_lines_become_a_merge_with_both(mirror: Mirror) -> None:
 
 def test_lines_that_contradict_each_other_are_a_conflict_that_names_the_files(mirror: Mirror) -> None:
     ours, theirs = work(mirror, "a", "one\n"), work(mirror, "a", "two\n")
-    with pytest.raises(ConflictError, match=r"^conflict in a$") as caught:
+    with pytest.raises(ConflictError, match=r"^conflict in a; ") as caught:
         mirror.merged(ours, theirs, "both\n")
     assert caught.value.hint == "merge it by hand, or reject the job"
 

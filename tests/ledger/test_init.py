@@ -16,7 +16,9 @@ from tests.support.fleet import HELLO, Fleet, git
 
 
 def aq(folder: Path, *args: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-m", "aq", *args], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "aq", *args], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0 or not ok, done.stdout + done.stderr
     return done
 
@@ -109,7 +111,9 @@ def test_a_code_repository_gets_a_work_tree_beside_it_and_keeps_its_origin(tmp_p
     assert git(code, "symbolic-ref", "--short", "HEAD") == "main"
     assert git(code, "remote", "get-url", "origin") == origin
     assert made.config.remote == "aq"
-    assert git(tmp_path / "code.git", "for-each-ref", "--format=%(refname:short)") == "main", "nothing is pushed unasked"
+    assert git(tmp_path / "code.git", "for-each-ref", "--format=%(refname:short)") == "main", (
+        "nothing is pushed unasked"
+    )
     beside = made.paths.clone
     assert git(beside, "symbolic-ref", "--short", "HEAD") == "queue"
     assert not (beside / "a.py").exists(), "the queue branch does not carry the code"
@@ -141,7 +145,9 @@ def test_a_code_repositorys_origin_is_the_hub_only_when_asked(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("branch", ["aq", "aq/x", "aq/x/y", "-x", "a..b", "x.lock", "a b", ""])
-def test_a_branch_that_would_block_task_branches_or_is_no_name_is_refused(tmp_path: Path, branch: str) -> None:
+def test_a_branch_that_would_block_task_branches_or_is_no_name_is_refused(
+    tmp_path: Path, branch: str
+) -> None:
     with pytest.raises(AqError) as error:
         initialize(tmp_path / "q", branch=branch)
     assert error.value.hint

@@ -66,7 +66,15 @@ def test_a_dropped_file_becomes_a_job_once_however_often_one_looks(fleet: Fleet)
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("x.draft.md", HELLO), ("blank.md", "  \n\n"), ("empty.md", ""), (".x.md", HELLO), ("x.txt", HELLO), ("README.md", "read me\n"), (".x.md.swp", "b0")],
+    [
+        ("x.draft.md", HELLO),
+        ("blank.md", "  \n\n"),
+        ("empty.md", ""),
+        (".x.md", HELLO),
+        ("x.txt", HELLO),
+        ("README.md", "read me\n"),
+        (".x.md.swp", "b0"),
+    ],
     ids=["a draft", "blank", "empty", "a dotfile", "not Markdown", "a README", "an editor's swap file"],
 )
 def test_what_is_no_job_yet_is_left_alone_without_a_word(fleet: Fleet, name: str, text: str) -> None:
@@ -135,7 +143,9 @@ def test_the_same_file_dropped_on_two_machines_is_one_job(fleet: Fleet) -> None:
     submit(clone_of(bob, "bob"))
     assert fleet.events().count("add x") == 1
     assert len(list(fleet.snapshot().jobs())) == 1
-    assert git(bob.path, "rev-parse", "HEAD") == fleet.tip(), "an identical untracked file does not block the view"
+    assert git(bob.path, "rev-parse", "HEAD") == fleet.tip(), (
+        "an identical untracked file does not block the view"
+    )
 
 
 def test_the_same_name_with_other_content_gets_a_name_of_its_own_and_says_so(fleet: Fleet) -> None:
@@ -179,7 +189,15 @@ def test_the_same_content_as_a_shipped_job_is_submitted_already(fleet: Fleet) ->
 
 @pytest.mark.parametrize(
     ("name", "job"),
-    [("Fix Login.md", "fix-login"), ("Ünïcode.md", "unicode"), ("a.b.md", "a-b"), ("x.MD", "x"), ("CON.md", "con-job"), ("--help.md", "help"), ("你好.md", "job")],
+    [
+        ("Fix Login.md", "fix-login"),
+        ("Ünïcode.md", "unicode"),
+        ("a.b.md", "a-b"),
+        ("x.MD", "x"),
+        ("CON.md", "con-job"),
+        ("--help.md", "help"),
+        ("你好.md", "job"),
+    ],
 )
 def test_a_file_of_any_name_is_taken_in_under_a_slug(fleet: Fleet, name: str, job: str) -> None:
     path = inbox(fleet.you) / name
@@ -199,13 +217,22 @@ def test_a_file_of_any_name_is_taken_in_under_a_slug(fleet: Fleet, name: str, jo
         (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link"),
         (lambda path: path.symlink_to("nowhere"), "a symbolic link"),
         (lambda path: path.mkdir(), "not a plain file"),
-        (lambda path: os.mkfifo(path), "not a plain file"),
+        (os.mkfifo, "not a plain file"),
         (lambda path: path.write_bytes(b"x" * (2 * 1024 * 1024 + 1)), "the limit is 1048576"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "UTF-8"),
         (lambda path: path.write_text("---\nengin: shell\n---\n"), "x.md:2:"),
         (lambda path: path.write_text("---\nengine: shell\n"), "x.md:1:"),
     ],
-    ids=["a link to a file", "a dangling link", "a folder", "a pipe", "2 MB", "not UTF-8", "an unknown key", "an open fence"],
+    ids=[
+        "a link to a file",
+        "a dangling link",
+        "a folder",
+        "a pipe",
+        "2 MB",
+        "not UTF-8",
+        "an unknown key",
+        "an open fence",
+    ],
 )
 def test_what_cannot_be_a_job_says_why_and_does_not_stop_the_others(fleet: Fleet, make, why: str) -> None:  # type: ignore[no-untyped-def]
     make(inbox(fleet.you) / "x.md")
@@ -290,7 +317,9 @@ def test_a_crash_after_the_push_and_before_the_spool_is_cleared_submits_once(fle
     assert not list(clone_of(fleet.you).spool.entries())
 
 
-def test_while_the_remote_is_away_files_wait_in_the_spool_and_the_next_command_submits_them(fleet: Fleet) -> None:
+def test_while_the_remote_is_away_files_wait_in_the_spool_and_the_next_command_submits_them(
+    fleet: Fleet,
+) -> None:
     fleet.you.aq("status")
     away = fleet.hub.rename(fleet.hub.with_name("away.git"))
     added = fleet.you.aq("add", "--engine", "shell", "--name", "y", "true", ok=False)
@@ -308,7 +337,14 @@ def test_while_the_remote_is_away_files_wait_in_the_spool_and_the_next_command_s
 
 def keyed(tale: Story, body: str, name: str = "x") -> Add:
     add = tale.add_of(name, KEYED.format(body=body))
-    return Add(at=add.at, by=add.by, op_id=add.op_id, job=keyed_id("nightly-1", "nightly-1"), blob=add.blob, manifest=add.manifest)
+    return Add(
+        at=add.at,
+        by=add.by,
+        op_id=add.op_id,
+        job=keyed_id("nightly-1", "nightly-1"),
+        blob=add.blob,
+        manifest=add.manifest,
+    )
 
 
 def test_the_same_key_and_content_is_one_job_whatever_the_file_is_called(fleet: Fleet) -> None:
@@ -322,7 +358,9 @@ def test_the_same_key_and_content_is_one_job_whatever_the_file_is_called(fleet: 
     assert len(list(fleet.snapshot().jobs())) == 1
 
 
-def test_other_content_under_the_same_key_supersedes_while_it_waits_and_is_refused_after(fleet: Fleet) -> None:
+def test_other_content_under_the_same_key_supersedes_while_it_waits_and_is_refused_after(
+    fleet: Fleet,
+) -> None:
     tale = story(fleet)
     first = keyed(tale, "true")
     tale.do(first)
@@ -336,8 +374,14 @@ def test_other_content_under_the_same_key_supersedes_while_it_waits_and_is_refus
     assert tale.refusal(keyed(tale, "false")).done, "the content that runs is submitted already"
 
 
-@pytest.mark.parametrize(("bodies", "jobs"), [(("true", "true"), 1), (("true", "false"), 1)], ids=["the same content", "other content"])
-def test_two_clones_that_add_the_same_key_at_once_make_one_job(fleet: Fleet, bodies: tuple[str, str], jobs: int) -> None:
+@pytest.mark.parametrize(
+    ("bodies", "jobs"),
+    [(("true", "true"), 1), (("true", "false"), 1)],
+    ids=["the same content", "other content"],
+)
+def test_two_clones_that_add_the_same_key_at_once_make_one_job(
+    fleet: Fleet, bodies: tuple[str, str], jobs: int
+) -> None:
     tales = [story(fleet, "ada"), story(fleet, "bob")]
     for tale in tales:
         tale.ledger.fetch()

@@ -110,7 +110,9 @@ def test_an_edit_before_the_claim_is_submitted(fleet: Fleet) -> None:
     assert status(fleet) == ""
 
 
-@pytest.mark.parametrize("seen", [True, False], ids=["the view shows it in building", "the view still shows the inbox"])
+@pytest.mark.parametrize(
+    "seen", [True, False], ids=["the view shows it in building", "the view still shows the inbox"]
+)
 def test_an_edit_after_the_claim_is_kept_aside_and_the_view_restored(fleet: Fleet, seen: bool) -> None:
     fleet.you.drop("x")
     submit(clone_of(fleet.you))

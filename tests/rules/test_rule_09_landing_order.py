@@ -75,10 +75,9 @@ def test_a_host_pushes_the_branch_before_the_queue_names_it(
     (hermetic_home / "host.yaml").write_text(f"repos: {{code: {code}}}\n")
     record = fleet.root / "at-landing"
     hook = fleet.hub / "hooks" / "update"
+    look = f"env -u GIT_DIR -u GIT_QUARANTINE_PATH git --git-dir={code} rev-parse refs/heads/aq/x/1"
     hook.write_text(
-        "#!/bin/sh\n"
-        f'git log -1 --format=%B "$3" | grep -q "^Aq-Op: land$" && env -u GIT_DIR -u GIT_QUARANTINE_PATH git --git-dir={code} rev-parse refs/heads/aq/x/1 >{record}\n'
-        "exit 0\n"
+        f'#!/bin/sh\ngit log -1 --format=%B "$3" | grep -q "^Aq-Op: land$" && {look} >{record}\nexit 0\n'
     )
     hook.chmod(0o755)
     fleet.you.drop("x", CODE.format(body="touch made"))

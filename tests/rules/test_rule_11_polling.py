@@ -159,6 +159,4 @@ def test_a_host_polls_at_its_cadence_and_not_faster(fleet: Fleet) -> None:
     took = time.monotonic() - started
     process.terminate()
     process.wait(20)
-    assert len(fetches) <= took / (0.2 * 0.75) + 4, (
-        f"{len(fetches)} fetches in {took:.1f} s"
-    )
+    assert len(fetches) <= took / (0.2 * 0.75) + 4, f"{len(fetches)} fetches in {took:.1f} s"

@@ -7,7 +7,7 @@ import pytest
 from aq.core.lifecycle import Stage
 from aq.core.operations import Verified
 from tests.support.fleet import FAST, HELLO, Fleet, git, op, wait_until
-from tests.support.story import Story, by_hand, hand_write, story
+from tests.support.story import FORGED_LEASE, Story, by_hand, hand_write, story
 
 INBOX = "queue/inbox"
 
@@ -68,7 +68,9 @@ def test_a_hand_edit_of_the_settings_applies_at_once(fleet: Fleet) -> None:
     ],
     ids=["in full", "without a time", "empty", "prose", "broken YAML"],
 )
-def test_a_hand_made_kill_switch_stops_claims_whatever_is_in_it(fleet: Fleet, text: str, who: str, stop: bool) -> None:
+def test_a_hand_made_kill_switch_stops_claims_whatever_is_in_it(
+    fleet: Fleet, text: str, who: str, stop: bool
+) -> None:
     tale = story(fleet)
     tale.inbox("x")
     hand_write(fleet.you.path, "queue/PAUSED", text)
@@ -225,20 +227,24 @@ def test_a_file_with_the_id_of_a_shipped_job_is_out_of_play(fleet: Fleet) -> Non
     assert tale.job("x").stage is Stage.SHIPPED
 
 
-LEASE = "{{job: x, host: eve, boot: b, nonce: n, epoch: {epoch}, attempt: 1, engine: shell, ttl: 3, acquired_at: '2026-01-01T00:00:00Z'}}\n"
-
-
 @pytest.mark.parametrize(
     ("stage", "text"),
     [
-        (Stage.INBOX, LEASE.format(epoch=1)),
+        (Stage.INBOX, FORGED_LEASE),
         (Stage.INBOX, "not a lease\n"),
         (Stage.BUILDING, "not a lease\n"),
-        (Stage.BUILDING, LEASE.format(epoch=1)),
-        (Stage.REVIEW, LEASE.format(epoch=1)),
-        (Stage.TESTING, LEASE.format(epoch=1)),
+        (Stage.BUILDING, FORGED_LEASE),
+        (Stage.REVIEW, FORGED_LEASE),
+        (Stage.TESTING, FORGED_LEASE),
     ],
-    ids=["a waiting job", "a waiting job, nonsense", "a running job, nonsense", "a running job, forged", "a judged job", "a job in testing"],
+    ids=[
+        "a waiting job",
+        "a waiting job, nonsense",
+        "a running job, nonsense",
+        "a running job, forged",
+        "a judged job",
+        "a job in testing",
+    ],
 )
 def test_a_lease_written_by_hand_gives_nobody_the_job(fleet: Fleet, stage: Stage, text: str) -> None:
     tale = story(fleet)
@@ -299,7 +305,9 @@ def test_a_stage_folder_that_vanished_does_not_stop_the_queue(fleet: Fleet) -> N
     assert not [path for path in tale.tree() if ".gitkeep" in path]
     tale.shipped("x")
     for folder in ("inbox", "building", "review", "testing"):
-        assert f"queue/{folder}/.gitkeep" in tale.tree(), "a folder that an operation empties keeps a .gitkeep"
+        assert f"queue/{folder}/.gitkeep" in tale.tree(), (
+            "a folder that an operation empties keeps a .gitkeep"
+        )
     tale.failed("y")
     tale.dead("z")
     tale.fsck()

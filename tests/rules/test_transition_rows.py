@@ -30,7 +30,7 @@ from aq.core.operations import (
     VerifyClaim,
 )
 from tests.support.fleet import HELLO, Fleet, git, op
-from tests.support.story import TIP, Story, by_hand, hand_write, story
+from tests.support.story import FORGED_LEASE, TIP, Story, by_hand, hand_write, story
 
 Key = tuple[Trigger, Stage | None, Stage]
 Scenario = Callable[[Story, Fleet], Operation]
@@ -335,8 +335,7 @@ def _repair(stage: Stage) -> None:
         you = fleet.you.path
         if stage is S.INBOX:
             tale.inbox(X)
-            forged = "{job: x, host: eve, boot: b, nonce: n, epoch: 1, attempt: 1, engine: shell, ttl: 3, acquired_at: '2026-01-01T00:00:00Z'}\n"
-            hand_write(you, "queue/inbox/x.lease.yaml", forged)
+            hand_write(you, "queue/inbox/x.lease.yaml", FORGED_LEASE)
         elif stage is S.SHIPPED:
             tale.testing(X)
             day = you / "queue/shipped/2026/01/02"

@@ -29,7 +29,6 @@ from aq.core.operations import (
     VerifyClaim,
 )
 from aq.core.record import CheckResult, Record, Run
-
 from aq.core.snapshot import Snapshot
 
 NOW = "2026-11-21T10:00:00Z"

@@ -20,8 +20,8 @@ from aq.core.operations import (
     Land,
     Operation,
     Reclaim,
-    Release,
     Reject,
+    Release,
     Requeue,
     Revise,
     Ship,
@@ -34,6 +34,11 @@ from aq.ledger.ledger import Ledger
 from tests.support.fleet import HELLO, claim_of, git, op, perform
 
 TIP = "ab" * 20
+# What a person might write to take a job for a host.
+FORGED_LEASE = (
+    "{job: x, host: eve, boot: b, nonce: n, epoch: 1, attempt: 1, engine: shell, ttl: 3,\n"
+    " acquired_at: '2026-01-01T00:00:00Z'}\n"
+)
 
 
 class Story:

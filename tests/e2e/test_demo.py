@@ -1,0 +1,62 @@
+"""The demonstration, as anybody would start it: no configuration, no account, under a minute."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.audit import audit
+from tests.support.processes import left_over
+
+LIMIT = 60
+
+
+def _demo(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "aq", "demo", *options],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=3 * LIMIT,
+        check=False,
+    )
+    return done, time.monotonic() - started
+
+
+def test_the_demo_tells_the_whole_story_in_under_a_minute_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    done, took = _demo(folder, "--clean")
+    assert done.returncode == 0, done.stderr
+    assert took < LIMIT
+    for words in ("SIGKILL for", "reclaimed the job: epoch 2", "ship hello: testing -> shipped", "verify_failed"):
+        assert words in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout
+    assert list(folder.iterdir()) == []
+    assert not left_over(folder)
+
+
+def test_a_kept_demo_says_where_it_is_and_its_history_is_legal(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    done, _ = _demo(folder)
+    assert done.returncode == 0, done.stderr
+    (root,) = folder.iterdir()
+    assert f"cd {root / 'you'}" in done.stdout
+    seen = audit(root / "hub.git")
+    assert {job: str(stage) for job, stage in seen.stages().items()} == {
+        "hello": "shipped",
+        "liar": "dead_letter",
+        "long-build": "shipped",
+        "migrate": "testing",
+        "poison": "dead_letter",
+    }
+    assert seen.jobs["long-build"].record.epoch == 2
+    assert not left_over(folder)
