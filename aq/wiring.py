@@ -59,7 +59,9 @@ def open_queue(start: Path, *, role: str = "", who: Identity | None = None) -> I
     who = who or person(paths.clone)
     ledger = Ledger(Store(paths), config, who, role or f"cli-{os.getpid()}")
     try:
-        yield Queue(paths, config, ledger, who, Clone(ledger, paths, who.name, _now))
+        clone = Clone(ledger, paths, who.name, _now)
+        yield Queue(paths, config, ledger, who, clone)
+        clone.intake.flush()
     finally:
         ledger.close()
 

@@ -40,5 +40,7 @@ def test_the_shell_does_not_decide_by_stage(floor: str) -> None:
 
 
 def test_git_is_started_in_two_files_only() -> None:
-    starters = {path.name for path in FILES if re.search(r"subprocess\.(run|Popen)\(", path.read_text("utf-8"))}
+    starters = {
+        path.name for path in FILES if re.search(r"subprocess\.(run|Popen)\(", path.read_text("utf-8"))
+    }
     assert starters <= {"gitproc.py", "workspace.py", "process.py", "checks.py", "probe.py", "demo.py"}

@@ -50,7 +50,9 @@ def test_relative_links_lead_somewhere() -> None:
 
 def test_no_python_file_lives_under_queue() -> None:
     """A queue/__init__.py would shadow the standard library's queue module."""
-    listed = subprocess.run(["git", "ls-files", "queue"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "queue"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert [name for name in listed.stdout.split() if name.endswith(".py")] == []
 
 

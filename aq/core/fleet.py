@@ -34,24 +34,25 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an observer saw last of a lease: a token that changes while its holder lives, since when
-    it has not changed (seconds on the observer's own clock), and how often it was fetched since."""
+    """What an observer saw last of a lease: a token that changes while its holder lives, and the first
+    and the last successful fetch that showed it unchanged (seconds on the observer's own clock)."""
 
     token: str
     since: float
-    fetches: int = 1
+    last: float
 
 
 def observe(evidence: Evidence | None, token: str, clock: float) -> Evidence:
     """The evidence after one more successful fetch."""
     if evidence is None or evidence.token != token:
-        return Evidence(token, clock)
-    return Evidence(token, evidence.since, evidence.fetches + 1)
+        return Evidence(token, clock, clock)
+    return Evidence(token, evidence.since, clock)
 
 
-def lapsed(evidence: Evidence, clock: float, ttl: float, grace: float) -> bool:
-    """Whether two fetches more than ttl + grace apart showed no sign of life (rule 6)."""
-    return evidence.fetches >= 2 and clock - evidence.since > ttl + grace
+def lapsed(evidence: Evidence, ttl: float, grace: float) -> bool:
+    """Whether two fetches more than ttl + grace apart showed no sign of life (rule 6). Time in which
+    nothing was fetched proves nothing: the holder may have beaten all along."""
+    return evidence.last - evidence.since > ttl + grace
 
 
 @dataclass(frozen=True, slots=True)

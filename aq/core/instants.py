@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from aq.core.errors import AqError
 
 Instant = str
-_INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -26,14 +26,17 @@ def unix(at: Instant) -> int:
 def require_instant(*values: Instant | None) -> None:
     """Raise unless each value is an instant that exists in the calendar, or None."""
     for value in values:
-        if value is None:
-            continue
-        try:
-            if not _INSTANT.match(value):
-                raise ValueError(value)
-            datetime.strptime(value, _FORMAT).replace(tzinfo=UTC)
-        except ValueError:
-            raise AqError(f"{value!r} is not a time", "write it as 2026-12-01T09:00:00Z") from None
+        if value is not None and not _exists(value):
+            raise AqError(f"{value!r} is not a time", "write it as 2026-12-01T09:00:00Z")
+
+
+def _exists(value: Instant) -> bool:
+    # Not strptime: this runs for every record that is read, and is ten times faster.
+    found = _INSTANT.fullmatch(value)
+    try:
+        return found is not None and bool(datetime(*map(int, found.groups()), tzinfo=UTC))
+    except ValueError:
+        return False
 
 
 def parse_instant(text: str) -> Instant:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aq.core.change import Change, Refusal
-from aq.core.operations import Operation
+
+if TYPE_CHECKING:
+    from aq.core.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)

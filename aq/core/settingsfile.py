@@ -68,7 +68,7 @@ class SettingsFile(Strict):
         description="how often hosts look and speak: local, lan, forge, or a preset with changes",
     )
     defaults: JobFile = Field(
-        default=JobFile(), description="job keys that apply where a job does not give them"
+        default_factory=JobFile, description="job keys that apply where a job does not give them"
     )
     weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], FiniteFloat] = Field(
         default={}, description="router weights"

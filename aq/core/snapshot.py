@@ -82,7 +82,7 @@ class Snapshot:
 
     def known(self, job: str) -> bool:
         """Whether the id is taken."""
-        return job in self.archive or any(job in jobs for jobs in self.stages.values())
+        return any(job in jobs for jobs in self.stages.values()) or job in self.archive
 
     def jobs(self, *stages: Stage) -> Iterator[Job]:
         """The jobs of some stages, or of all but the archive."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+_Maker = Callable[[Any], Any]
 
 
 def plain(value: Any) -> Any:
@@ -35,30 +37,33 @@ def _default(field: Any) -> Any:
     return field.default_factory() if field.default_factory is not MISSING else MISSING
 
 
-@lru_cache(maxsize=256)
-def _hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
 def revive(cls: type[Value], data: Any) -> Value:
     """The value that `plain` made `data` from. Only for data of our own that was valid once."""
-    hints = _hints(typing.cast(Any, cls))
-    return cls(**{name: _revive(hints[name], item) for name, item in data.items() if name in hints})
+    makers = _makers(typing.cast(Any, cls))
+    return cls(**{name: makers[name](item) for name, item in data.items() if name in makers})
 
 
-def _revive(hint: Any, data: Any) -> Any:
+@lru_cache(maxsize=256)
+def _makers(cls: Any) -> dict[str, _Maker]:
+    # Looking at the type hints takes longer than making the value: once for each class.
+    return {name: _maker(hint) for name, hint in typing.get_type_hints(cls).items()}
+
+
+def _maker(hint: Any) -> _Maker:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        inner = [arg for arg in args if arg is not type(None)]
-        return None if data is None else _revive(inner[0], data)
-    if origin is tuple:
-        return tuple(_revive(args[0], item) for item in data)
-    if origin is frozenset:
-        return frozenset(_revive(args[0], item) for item in data)
+        inner = _maker(next(arg for arg in args if arg is not type(None)))
+        return lambda data: None if data is None else inner(data)
+    if origin in (tuple, frozenset):
+        item = _maker(args[0])
+        return lambda data: origin(map(item, data))
     if origin is dict:
-        return {key: _revive(args[1], item) for key, item in data.items()}
-    if is_dataclass(hint) and isinstance(hint, type):
-        return revive(hint, data)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(data)
+        value = _maker(args[1])
+        return lambda data: {key: value(item) for key, item in data.items()}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return partial(revive, hint)
+    return hint if isinstance(hint, type) and issubclass(hint, Enum) else _as_is
+
+
+def _as_is(data: Any) -> Any:
     return data

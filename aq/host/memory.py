@@ -16,7 +16,7 @@ from aq.host.process import alive, sweep
 from aq.host.rundir import RunDir, leftover_runs
 
 _KEPT_NONCES = 500
-_Evidence = Mapping[str, tuple[str, float, int]]
+_Evidence = Mapping[str, tuple[str, float, float]]
 
 
 class HostMemory:
@@ -72,8 +72,8 @@ class HostMemory:
             if saved["boot"] != boot_id():
                 return {}
             return {
-                str(key): (str(token), float(since), int(fetches))
-                for key, (token, since, fetches) in saved["leases"].items()
+                str(key): (str(token), float(since), float(last))
+                for key, (token, since, last) in saved["leases"].items()
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}

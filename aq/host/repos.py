@@ -114,7 +114,7 @@ class Mirror:
 
     def must(self, *args: str, env: dict[str, str] | None = None, data: bytes | None = None) -> str:
         """A git command on the mirror that has to work."""
-        return must("--git-dir", str(self.path), *args, env=env, data=data)
+        return must(f"--git-dir={self.path}", *args, env=env, data=data)
 
     def does(self, *args: str) -> bool:
         """Whether a git command on the mirror succeeds."""

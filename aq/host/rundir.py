@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -47,8 +48,9 @@ class RunDir:
         self.write(replace(note, pid=pid, started=started))
 
     def finish(self) -> None:
-        """The run is over: drop the note, and its folder when nothing else is in it."""
-        self.note_path.unlink(missing_ok=True)
+        """The run is over: drop the note. The folder stays for a person to look at."""
+        with contextlib.suppress(OSError):
+            self.note_path.unlink()
 
 
 def leftover_runs(root: Path) -> Iterator[RunNote]:

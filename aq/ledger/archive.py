@@ -9,31 +9,25 @@ from aq.ledger.jobs import Folder, JobParser
 from aq.ledger.listing import Files, Listing
 from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 
-# After this many look-ups in one day folder an index of its names is worth making.
-_INDEX_AFTER = 20
+# After this many look-ups an index of all names is worth making.
+_INDEX_AFTER = 50
 # A branch that nobody could merge for a week needs a person, and `aq show` says so.
 _DELIVERY_DAYS = 7
 
 
 class _Day:
-    """One day folder: its raw tree, and an index of names once it is asked often."""
+    """One day folder: its raw tree, and its names once they are wanted."""
 
-    __slots__ = ("_wanting", "asked", "ids", "oid", "path", "raw", "size")
+    __slots__ = ("_ids", "_wanting", "oid", "path", "raw", "size")
 
     def __init__(self, path: str, oid: str, raw: bytes, oid_size: int) -> None:
         self.path, self.oid, self.raw, self.size = path, oid, raw, oid_size
-        self.asked = 0
-        self.ids: frozenset[str] | None = None
+        self._ids: frozenset[str] | None = None
         self._wanting: tuple[str, ...] | None = None
 
     def has(self, job: str) -> bool:
-        if self.ids is None:
-            self.asked += 1
-            if self.asked < _INDEX_AFTER:
-                # A job counts as shipped only with the record that shipping wrote.
-                return all(f" {job}{suffix}\0".encode() in self.raw for suffix in (JOB_SUFFIX, RECORD_SUFFIX))
-            self.ids = self.all_ids()
-        return job in self.ids
+        # A job counts as shipped only with the record that shipping wrote.
+        return all(f" {job}{suffix}\0".encode() in self.raw for suffix in (JOB_SUFFIX, RECORD_SUFFIX))
 
     def wanting(self, parser: JobParser) -> tuple[str, ...]:
         """The jobs whose record says that delivery is wanted. A day folder never changes under its
@@ -49,10 +43,14 @@ class _Day:
             self._wanting = tuple(stems)
         return self._wanting
 
-    def all_ids(self) -> frozenset[str]:
-        names = {name for mode, name, _ in names_of(self.raw, self.size) if mode == FILE_MODE}
-        stems = (name[: -len(RECORD_SUFFIX)] for name in names if name.endswith(RECORD_SUFFIX.encode()))
-        return frozenset(stem.decode() for stem in stems if stem + JOB_SUFFIX.encode() in names)
+    @property
+    def ids(self) -> frozenset[str]:
+        """The jobs of the day."""
+        if self._ids is None:
+            names = {name for mode, name, _ in names_of(self.raw, self.size) if mode == FILE_MODE}
+            stems = (name[: -len(RECORD_SUFFIX)] for name in names if name.endswith(RECORD_SUFFIX.encode()))
+            self._ids = frozenset(stem.decode() for stem in stems if stem + JOB_SUFFIX.encode() in names)
+        return self._ids
 
 
 class TreeArchive:
@@ -63,6 +61,8 @@ class TreeArchive:
         # An archive that nobody looked into knows nothing: keep only the last one that does.
         self._old: TreeArchive | None = old if old is None or old._loaded is not None else old._old
         self._loaded: list[_Day] | None = None
+        self._asked = 0
+        self._index: set[str] | None = None
 
     @property
     def days(self) -> list[_Day]:
@@ -70,10 +70,12 @@ class TreeArchive:
         if self._loaded is None:
             known = {day.oid: day for day in self._old._loaded or []} if self._old else {}
             self._old = None
-            size = self._size
+            found = self._walk("", self.oid, 3)
+            fresh = [oid for _, oid in found if oid not in known]
+            raw = dict(zip(fresh, self._parser.objects.read_many(fresh), strict=True))
             self._loaded = [
-                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, self._parser.objects.tree(oid), size)
-                for path, oid in self._walk("", self.oid, 3)
+                known.get(oid) or _Day(f"{Stage.SHIPPED}/{path}", oid, raw[oid], self._size)
+                for path, oid in found
             ]
         return self._loaded
 
@@ -89,6 +91,11 @@ class TreeArchive:
         return found
 
     def __contains__(self, job: object) -> bool:
+        self._asked += 1
+        if self._index is None and self._asked > _INDEX_AFTER:
+            self._index = set().union(*(day.ids for day in self.days))
+        if self._index is not None:
+            return job in self._index
         return isinstance(job, str) and any(day.has(job) for day in self.days)
 
     def __len__(self) -> int:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aq.core.instants import Instant
-from aq.core.operations import Operation
 from aq.core.results import Result
-from aq.ledger.intake import Intake
+from aq.ledger.intake import Intake, NotTaken
 from aq.ledger.ledger import Ledger
 from aq.ledger.paths import QueuePaths
 from aq.ledger.spool import Spool, Spooled
 from aq.ledger.view import View
+
+if TYPE_CHECKING:
+    from aq.core.operations import Operation
 
 
 class Clone:
@@ -22,6 +25,7 @@ class Clone:
         self.spool = Spool(paths.spool)
         self.intake = Intake(ledger, paths.clone, self.spool, by, now, paths.home)
         self.view = View(ledger, paths.clone, paths.home / "edited", self.intake)
+        self.not_taken: list[NotTaken] = []
         self._said: set[str] = set()
 
     @property
@@ -32,6 +36,7 @@ class Clone:
     def take_in(self) -> list[str]:
         """Copy dropped files to the spool; what to tell a person, each thing once."""
         noted = self.intake.collect()
+        self.not_taken = noted.not_taken
         return self._once([*noted.renamed, *(f"not taken in: {note.why}" for note in noted.not_taken)])
 
     def submissions(self) -> list[Operation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +153,7 @@ class PlumbingCommitter(Committer):
     def commit(self, parent: str, edits: list[FileEdit], message: str, who: Identity, at: Instant) -> str:
         """A commit on `parent` with these edits."""
         git_dir = self.objects.git_dir
-        index = Path(git_dir) / f"aq-{id(self)}.index"
+        index = Path(git_dir) / f"aq-{os.getpid()}-{id(self)}.index"
         env = {"GIT_INDEX_FILE": str(index)}
         zero = "0" * (2 * self.oid_size)
         lines = []
@@ -163,7 +164,18 @@ class PlumbingCommitter(Committer):
         try:
             check([*base, "read-tree", parent], env=env)
             check([*base, "update-index", "-z", "--index-info"], data="".join(lines).encode(), env=env)
+            kept = self._kept(base, env, edits)
+            check([*base, "update-index", "-z", "--index-info"], data=kept, env=env)
             tree = check([*base, "write-tree"], env=env)
         finally:
             index.unlink(missing_ok=True)
         return self.raw_commit(tree, (parent,), message, who, at)
+
+    def _kept(self, base: list[str], env: dict[str, str], edits: list[FileEdit]) -> bytes:
+        """A `.gitkeep` for each folder that these edits leave empty."""
+        folders = sorted({edit.path.rpartition("/")[0] for edit in edits})
+        empty = [
+            name for name in folders if name and not check([*base, "ls-files", "-z", f"{name}/"], env=env)
+        ]
+        blob = self.objects.write("blob", b"") if empty else ""
+        return "".join(f"100644 {blob}\t{name}/.gitkeep\0" for name in empty).encode()

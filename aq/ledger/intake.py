@@ -4,7 +4,9 @@ renamed, never lost, submitted once (DESIGN section 4)."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import re
 import secrets
 import stat
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aq.core.errors import InvalidFileError
 from aq.core.ids import is_id, keyed_id, slug, suffixed
@@ -21,14 +23,18 @@ from aq.core.job import Job
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
-from aq.core.operations import Add, Operation, Revise
 from aq.core.results import Landed, Refused, Result, Waiting, reason_of
 from aq.core.snapshot import Snapshot
 from aq.ledger.ledger import Ledger
 from aq.ledger.spool import Spool, Spooled
 from aq.ledger.store import write_atomic
 
+if TYPE_CHECKING:
+    from aq.core.operations import Add, Operation, Revise
+
 SETTLE_SECONDS = 2.0
+# Time of change, size, and time of the last change of anything about the file.
+_Stats = tuple[int, int, int]
 _MAX_READ = 2 * 1024 * 1024
 
 
@@ -47,6 +53,13 @@ class Noted:
     taken: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
     not_taken: list[NotTaken] = field(default_factory=list)
+
+
+def _may_be_job(name: str) -> bool:
+    """Whether a file of this name is meant as a job."""
+    if name.startswith(".") or name == "README.md" or name.endswith(".draft.md"):
+        return False
+    return name.lower().endswith(JOB_SUFFIX)
 
 
 def new_op_id() -> str:
@@ -111,8 +124,10 @@ class Intake:
         self.clone = clone
         self.state = state / "intake.json"
         self.taken = self._load() | self._spooled()
-        self._stats: dict[str, tuple[tuple[int, int], str]] = {}
-        self._first_seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._seen = state / "intake-seen.json"
+        self._stats: dict[str, tuple[_Stats, str]] = {name: (stats, "") for name, stats in self._looked_at()}
+        self._kept = dict(self._stats)
+        self._first_seen: dict[str, tuple[_Stats, float]] = {}
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:
@@ -121,9 +136,29 @@ class Intake:
         except (OSError, ValueError, AttributeError):
             return {}
 
+    def _looked_at(self) -> Iterator[tuple[str, _Stats]]:
+        """The files that an earlier process had no question about."""
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+            for name, (changed, size, moved) in json.loads(self._seen.read_text("utf-8")).items():
+                yield name, (changed, size, moved)
+
+    def flush(self) -> None:
+        """Write down which files need no second look. Losing it costs only time."""
+        kept = {name: entry for name, entry in self._stats.items() if not entry[1]}
+        if kept != self._kept:
+            self._kept = kept
+            with contextlib.suppress(OSError):
+                write_atomic(
+                    self._seen, json.dumps({name: stats for name, (stats, _) in kept.items()}).encode()
+                )
+
     def _spooled(self) -> dict[str, dict[str, str]]:
         """What was copied to the spool, also when a crash came before it was noted."""
         waiting = [(entry.origin, entry.operation) for entry in self.spool.entries() if entry.origin]
+        if not waiting:
+            return {}
+        from aq.core.operations import Add, Revise
+
         return {
             name: {"blob": op.blob, "job": op.job} for name, op in waiting if isinstance(op, (Add, Revise))
         }
@@ -135,7 +170,7 @@ class Intake:
         """Copy what was dropped or edited into the spool."""
         noted = Noted()
         snapshot = self.ledger.snapshot()
-        for name, stats in self._candidates():
+        for name, stats in self._candidates(snapshot):
             if settled_only and not self._settled(name, stats):
                 continue
             path = self.inbox / name
@@ -154,29 +189,27 @@ class Intake:
                 noted.not_taken.append(NotTaken(f"{QUEUE}/inbox/{name}", self._stats[name][1]))
         return noted
 
-    def _candidates(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        if not self.inbox.is_dir():
+    def _candidates(self, snapshot: Snapshot) -> Iterator[tuple[str, _Stats]]:
+        """The files to look into: all but those that did not change since they were looked into, and
+        whose job is in the queue."""
+        try:
+            entries = [entry for entry in os.scandir(self.inbox) if _may_be_job(entry.name)]
+        except OSError:
             return
-        for path in sorted(self.inbox.iterdir(), key=lambda path: path.name):
-            name = path.name
-            if (
-                name.startswith(".")
-                or not name.lower().endswith(JOB_SUFFIX)
-                or name == "README.md"
-                or name.endswith(".draft.md")
-            ):
-                continue
+        present = {entry.name for entry in entries}
+        self._stats = {name: entry for name, entry in self._stats.items() if name in present}
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = entry.name
             try:
-                info = path.lstat()
+                info = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            stats = (info.st_mtime_ns, info.st_size)
-            before = self._stats.get(name)
-            if before and before[0] == stats and not before[1]:
-                continue
-            yield name, stats
+            stats = (info.st_mtime_ns, info.st_size, info.st_ctime_ns)
+            job = self.taken[name]["job"] if name in self.taken else name.removesuffix(JOB_SUFFIX)
+            if self._stats.get(name) != (stats, "") or not snapshot.known(job):
+                yield name, stats
 
-    def _settled(self, name: str, stats: tuple[int, int]) -> bool:
+    def _settled(self, name: str, stats: _Stats) -> bool:
         """Unchanged for two seconds: an editor may save a half-written file first. Judged by our own
         clock from when this state was first seen, or by an old enough time stamp."""
         age = time.time() - stats[0] / 1e9
@@ -223,6 +256,8 @@ class Intake:
     def _operation(
         self, name: str, wanted: str, blob: str, manifest: Manifest, present: Job | None, snapshot: Snapshot
     ) -> Add | Revise | None:
+        from aq.core.operations import Add, Revise
+
         common: dict[str, Any] = {
             "at": self.now(),
             "by": self.by,
@@ -272,7 +307,7 @@ class Intake:
         self.taken.pop(entry.origin, None)
         self._save()
         if entry.origin:
-            self._stats[entry.origin] = (self._stats.get(entry.origin, ((0, 0), ""))[0], reason_of(result))
+            self._stats[entry.origin] = (self._stats.get(entry.origin, ((0, 0, 0), ""))[0], reason_of(result))
         return NotTaken(entry.origin or getattr(operation, "job", ""), reason_of(result))
 
 

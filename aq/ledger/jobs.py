@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from aq.core.instants import Instant
 from aq.core.job import Job
@@ -18,7 +19,9 @@ from aq.ledger.listing import Files, Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 
-Ages = Callable[[str, list[str]], Mapping[str, Instant]]
+# When a job of the inbox at a tip arrived.
+Arrived = Callable[[str, str], Instant | None]
+_BLANK = Record()
 
 
 class Folder(Mapping[str, Job]):
@@ -79,8 +82,8 @@ class Folder(Mapping[str, Job]):
 class JobParser:
     """Turns the files of jobs into Job values."""
 
-    def __init__(self, objects: Objects, cache: ParseCache, ages: Ages) -> None:
-        self.objects, self.cache, self.ages = objects, cache, ages
+    def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived) -> None:
+        self.objects, self.cache, self.arrived = objects, cache, arrived
         self.defaults = Manifest()
         self.archive: Archive = NoArchive()
         self.duplicates: Mapping[str, str] = {}
@@ -94,16 +97,17 @@ class JobParser:
         blobs = [blob for f in files for blob in (f.job, f.record, f.lease) if blob]
         unknown = list(dict.fromkeys(self.cache.missing(blobs)))
         contents = dict(zip(unknown, self.objects.read_many(unknown), strict=True))
-        jobs = [self._job(folder, name, f, contents) for name, f in zip(names, files, strict=True)]
-        return self._aged(jobs)
+        return [self._job(folder, name, f, contents) for name, f in zip(names, files, strict=True)]
 
     def _job(self, folder: Folder, name: str, files: Files, contents: Mapping[str, bytes]) -> Job:
         where = f"{QUEUE}/{folder.path}/{name}"
-        record, lease = Record(), None
+        record, lease = _BLANK, None
         problems: list[str] = []
         if files.record:
             read = self.cache.value(Record, files.record, contents.get(files.record), where + RECORD_SUFFIX)
-            record, problems = (Record(), [read]) if isinstance(read, str) else (read, [])
+            record, problems = (_BLANK, [read]) if isinstance(read, str) else (read, [])
+        if record.queued is None and folder.stage is Stage.INBOX:
+            record = self._queued(name, record)
         manifest: Manifest | str = Manifest()
         if files.job:
             text, allowed = contents.get(files.job), record.secret_allowed
@@ -129,15 +133,16 @@ class JobParser:
             problem = "the same id was shipped before: this newer file is out of play"
         return replace(job, problem=problem) if problem else job
 
-    def _aged(self, jobs: list[Job]) -> list[Job]:
-        ageless = [job.id for job in jobs if job.record.queued is None and job.stage is Stage.INBOX]
-        if not ageless:
-            return jobs
-        ages = self.ages(self.tip, ageless)
-        return [
-            replace(job, record=replace(job.record, queued=ages[job.id])) if job.id in ages else job
-            for job in jobs
-        ]
+    def _queued(self, name: str, record: Record) -> Record:
+        """The record with the time of arrival, for a job that came by a plain commit."""
+        at = self.arrived(self.tip, name)
+        return (_waiting(at) if record is _BLANK else replace(record, queued=at)) if at else record
+
+
+@lru_cache(maxsize=1024)
+def _waiting(at: Instant) -> Record:
+    # Jobs that came by one commit share it.
+    return Record(queued=at)
 
 
 def _illegal(job: Job) -> str:

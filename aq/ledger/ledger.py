@@ -3,18 +3,19 @@ with compare-and-swap pushes (DESIGN section 5, rules 1 to 4)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from aq.core.change import Refusal
 from aq.core.errors import FrozenError, TryLaterError
 from aq.core.event import parse
 from aq.core.fleet import Beat
 from aq.core.instants import instant
-from aq.core.operations import Operation
 from aq.core.results import Result, Waiting
 from aq.core.snapshot import Snapshot
-from aq.ledger.beatwriter import BeatWriter
+from aq.ledger.arrivals import Arrivals
 from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History
 from aq.ledger.manifests import ParseCache
@@ -23,6 +24,10 @@ from aq.ledger.pusher import SECONDS, Pusher
 from aq.ledger.reader import Reader
 from aq.ledger.remote import BranchGoneError, Remote
 from aq.ledger.store import QueueConfig, Store, save_config
+
+if TYPE_CHECKING:
+    from aq.core.operations import Operation
+    from aq.ledger.beatwriter import BeatWriter
 
 
 class Ledger:
@@ -53,8 +58,9 @@ class Ledger:
         committer = PlumbingCommitter if self.oid_size == 32 else Committer
         self.committer = committer(self.objects, self.oid_size)
         self.history = History(self.objects, git_dir, self.oid_size)
+        self.arrivals = Arrivals(self.objects, git_dir, self.oid_size)
         self.cache = ParseCache(self.store.paths.home / "parsed.jsonl", self.objects.read)
-        self.reader = Reader(self.objects, self.cache, self.history.ages, self.oid_size)
+        self.reader = Reader(self.objects, self.cache, self.arrivals.times, self.oid_size)
         tip = self.store.seen_tip()
         if tip and self.objects.has(tip):
             self.tip = tip
@@ -62,6 +68,8 @@ class Ledger:
     def close(self) -> None:
         """End child processes and forget the refs that only this process used."""
         self.cache.flush()
+        with contextlib.suppress(MissingObjectError):
+            self.arrivals.flush()
         self.objects.close()
         if not self.role.startswith("run-"):
             import shutil

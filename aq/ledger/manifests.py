@@ -1,5 +1,5 @@
 """Parsed files by blob id, in memory and on disk: parsing is nine tenths of a cold read. The disk
-form is JSON lines of our own; a damaged line is skipped and parsed again."""
+form is lines of our own, with the value as JSON; a damaged line is skipped and parsed again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from aq import __version__
 from aq.core.errors import AqError, InvalidFileError
 from aq.core.manifest import Manifest
-from aq.core.secrets import find_secret
+from aq.core.settings import Settings
 from aq.core.values import plain, revive
 
 Value = TypeVar("Value")
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-2"
+FORMAT = f"{__version__}-3"
 MAX_FILE = 64 * 1024 * 1024
 MAX_KEPT = 200_000
 _Key = tuple[str, str]
@@ -30,20 +30,15 @@ class ParseCache:
     def __init__(self, path: Path | None, read: Callable[[str], bytes]) -> None:
         self.path, self.read = path, read
         self._known: dict[_Key, Any] = {}
-        self._stored: dict[_Key, dict[str, Any]] | None = None
+        self._stored: dict[_Key, str] | None = None
         self._blobs: set[str] = set()
         self._fresh: dict[_Key, str] = {}
 
-    def _load(self) -> dict[_Key, dict[str, Any]]:
+    def _load(self) -> dict[_Key, str]:
         if self._stored is None:
-            self._stored = {}
-            lines = self._text().splitlines()
-            for line in lines:
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    entry = json.loads(line)
-                    if entry["f"] == FORMAT:
-                        self._stored[entry["k"], entry["b"]] = entry
-                        self._blobs.add(entry["b"])
+            parts = [line.split("\t", 3) for line in self._text().splitlines()]
+            self._stored = {(part[1], part[2]): part[3] for part in parts if part[0] == FORMAT and part[3:]}
+            self._blobs.update(blob for _, blob in self._stored)
         return self._stored
 
     def _text(self) -> str:
@@ -94,13 +89,27 @@ class ParseCache:
             self._put(cls, blob, value)
         return value
 
+    def settings(self, blob: str, content: bytes | None = None) -> Settings | str:
+        """The fleet's settings, or what is wrong with them."""
+        value: Settings | str | None = self._get(Settings, blob)
+        if value is None:
+            from aq.core.settingsfile import parse_settings  # as above
+
+            try:
+                value = parse_settings(self.read(blob) if content is None else content)
+            except InvalidFileError as error:
+                value = str(error)
+            self._put(Settings, blob, value)
+        return value
+
     def _get(self, cls: type[Value], blob: str) -> Value | str | None:
         key = (cls.__name__, blob)
         value: Value | str | None = self._known.get(key)
         if value is None:
-            entry = self._load().pop(key, None)
-            if entry is not None:
+            text = self._load().pop(key, None)
+            if text is not None:
                 with contextlib.suppress(ValueError, KeyError, TypeError, AqError):
+                    entry = json.loads(text)
                     value = entry["e"] if "e" in entry else revive(cls, entry["v"])
                     self._remember(key, value)
         return value
@@ -109,7 +118,7 @@ class ParseCache:
         key = (cls.__name__, blob)
         self._remember(key, value)
         said = {"e": value} if isinstance(value, str) else {"v": plain(value)}
-        self._fresh[key] = json.dumps({"f": FORMAT, "k": key[0], "b": blob, **said}, separators=(",", ":"))
+        self._fresh[key] = f"{FORMAT}\t{key[0]}\t{blob}\t{json.dumps(said, separators=(',', ':'))}"
         if len(self._fresh) > MAX_KEPT // 10:
             self.flush()
 
@@ -125,6 +134,7 @@ class ParseCache:
 
 def _parse_manifest(content: bytes, *, secret_allowed: bool = False) -> Manifest | str:
     from aq.core.jobfile import parse_job  # as above
+    from aq.core.secrets import find_secret
 
     try:
         manifest, _ = parse_job(content)

@@ -13,14 +13,14 @@ from aq.core.change import Change, Refusal
 from aq.core.errors import TryLaterError
 from aq.core.event import render
 from aq.core.layout import file_edits
-from aq.core.operations import Operation
 from aq.core.results import Landed, Refused, Result, Waiting
-from aq.ledger.beatwriter import BeatWriter
 from aq.ledger.commits import PlumbingCommitter
 from aq.ledger.objects import MissingObjectError, PlumbingObjects
 from aq.ledger.remote import Pushed, PushSpec, Verdict
 
 if TYPE_CHECKING:
+    from aq.core.operations import Operation
+    from aq.ledger.beatwriter import BeatWriter
     from aq.ledger.ledger import Ledger
 
 MAX_SLEEP = 4.0

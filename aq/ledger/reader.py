@@ -12,7 +12,7 @@ from aq.core.settings import Pause, Settings, Spend
 from aq.core.snapshot import OPEN_STAGES, Problem, Snapshot
 from aq.ledger.archive import TreeArchive
 from aq.ledger.commits import parse_commit
-from aq.ledger.jobs import Ages, Folder, JobParser
+from aq.ledger.jobs import Arrived, Folder, JobParser
 from aq.ledger.listing import Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
@@ -29,9 +29,9 @@ def _seniority(folder: Folder, name: str) -> tuple[bool, bool, bool]:
 class Reader:
     """Reads snapshots from one store, remembering the last one."""
 
-    def __init__(self, objects: Objects, cache: ParseCache, ages: Ages, oid_size: int = 20) -> None:
+    def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived, oid_size: int = 20) -> None:
         self.objects, self.cache, self.oid_size = objects, cache, oid_size
-        self.parser = JobParser(objects, cache, ages)
+        self.parser = JobParser(objects, cache, arrived)
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
 
@@ -138,12 +138,15 @@ class Reader:
         return (oid, self.objects.read(oid)) if oid and mode == FILE_MODE else ("", None)
 
     def _settings(self, queue: Mapping[str, tuple[bytes, str]]) -> tuple[Settings, str]:
-        oid = queue.get("aq.yaml", (b"", ""))[1]
+        mode, oid = queue.get("aq.yaml", (b"", ""))
         if self._last and self._oids.get("aq.yaml") == oid:
             return self._last.settings, self._last.settings_error
         self._oids["aq.yaml"] = oid
-        _, content = self._blob(queue, "aq.yaml")
-        settings, error = read_settings(content, self._last.settings if self._last else Settings())
+        found = self.cache.settings(oid) if mode == FILE_MODE else Settings()
+        error = found if isinstance(found, str) else ""
+        # An invalid file counts as paused; the last good settings serve what runs.
+        fallback = self._last.settings if self._last else Settings()
+        settings = fallback if isinstance(found, str) else found
         if settings.defaults != self.parser.defaults:
             self.parser.defaults = settings.defaults
             self._oids = {"aq.yaml": oid}
@@ -171,16 +174,3 @@ class Reader:
             if not isinstance(value, str):
                 found[name.removesuffix(".yaml")] = value
         return found
-
-
-def read_settings(content: bytes | None, fallback: Settings) -> tuple[Settings, str]:
-    """The settings, or the last good ones with what is wrong: an invalid file counts as paused."""
-    if content is None:
-        return Settings(), ""
-    from aq.core.errors import InvalidFileError
-    from aq.core.settingsfile import parse_settings  # pydantic is slow to import
-
-    try:
-        return parse_settings(content), ""
-    except InvalidFileError as error:
-        return fallback, str(error)

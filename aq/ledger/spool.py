@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aq.core import operations
 from aq.core.errors import AqError
-from aq.core.operations import Operation
 from aq.core.values import plain, revive
 from aq.ledger.paths import private_dir
 from aq.ledger.store import write_atomic
+
+if TYPE_CHECKING:
+    from aq.core.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,12 @@ class Spool:
 
     def entries(self) -> Iterator[Spooled]:
         """What is waiting. A damaged entry is moved aside, never dropped."""
-        if not self.folder.is_dir():
+        paths = sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
+        if not paths:
             return
-        for path in sorted(self.folder.glob("*.json")):
+        from aq.core import operations  # slow to import, and the spool is mostly empty
+
+        for path in paths:
             try:
                 data = json.loads(path.read_text("utf-8"))
                 cls = getattr(operations, data["op"])

@@ -109,8 +109,7 @@ def _own_leases(runner: State) -> list[Operation]:
 def _reclaims(runner: State) -> list[Operation]:
     if runner.stopping or runner.suspended:
         return []
-    snapshot, clock = runner.ledger.snapshot(), runner.clock.boottime()
-    lapses = runner.watch.lapses(snapshot, clock, runner.settings.cadence.grace)
+    lapses = runner.watch.lapses(runner.ledger.snapshot(), runner.settings.cadence.grace)
     mine = {fence.key for fence in runner.held}
     operations: list[Operation] = []
     for job, lapse in lapses.items():
@@ -122,7 +121,7 @@ def _reclaims(runner: State) -> list[Operation]:
 
 def _live(runner: State) -> dict[str, Beat]:
     cadence = runner.settings.cadence
-    hosts = runner.watch.live(runner.ledger.beats, runner.clock.boottime(), cadence.grace)
+    hosts = runner.watch.live(runner.ledger.beats, cadence.grace)
     hosts[runner.me.host] = compose(runner)
     return hosts
 

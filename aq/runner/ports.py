@@ -124,10 +124,10 @@ class MemoryPort(Protocol):
     def add_nonce(self, nonce: str) -> None:
         """Remember one before its claim is pushed."""
 
-    def load_evidence(self) -> Mapping[str, tuple[str, float, int]]:
+    def load_evidence(self) -> Mapping[str, tuple[str, float, float]]:
         """Observations of an earlier process of the same boot."""
 
-    def save_evidence(self, evidence: Mapping[str, tuple[str, float, int]]) -> None:
+    def save_evidence(self, evidence: Mapping[str, tuple[str, float, float]]) -> None:
         """Keep observations."""
 
     def orphans(self) -> Iterable[str]:

@@ -11,7 +11,7 @@ from aq.core.snapshot import Snapshot
 
 ABSENT = "absent"
 OWN_ORPHAN = "own-orphan"
-_Kept = tuple[str, float, int]
+_Kept = tuple[str, float, float]
 
 
 class Watch:
@@ -45,18 +45,18 @@ class Watch:
 
     def kept(self) -> dict[str, _Kept]:
         """The evidence in a form that can be written down."""
-        return {key: (e.token, e.since, e.fetches) for key, e in self.leases.items()}
+        return {key: (e.token, e.since, e.last) for key, e in self.leases.items()}
 
-    def live(self, beats: Mapping[str, tuple[str, Beat]], clock: float, grace: float) -> dict[str, Beat]:
+    def live(self, beats: Mapping[str, tuple[str, Beat]], grace: float) -> dict[str, Beat]:
         """The hosts whose beat changed within its own TTL + grace, as far as we could see."""
         alive = {}
         for host, (_, beat) in beats.items():
             evidence = self.hosts.get(host)
-            if evidence and not beat.stopped and clock - evidence.since <= beat.ttl + grace:
+            if evidence and not beat.stopped and not lapsed(evidence, beat.ttl, grace):
                 alive[host] = beat
         return alive
 
-    def lapses(self, snapshot: Snapshot, clock: float, grace: float) -> dict[str, Lapse]:
+    def lapses(self, snapshot: Snapshot, grace: float) -> dict[str, Lapse]:
         """The leases of others that may be reclaimed now, by job."""
         found: dict[str, Lapse] = {}
         holders = set()
@@ -65,8 +65,7 @@ class Watch:
             assert lease
             holders.add(lease.host)
             evidence = self.leases.get(lease.fence.key)
-            if evidence and lapsed(evidence, clock, lease.ttl, grace) and not job.problem:
-                found[job.id] = Lapse(
-                    lease.fence.key, lease.host, evidence.token, clock - evidence.since, lease.ttl, grace
-                )
+            if evidence and lapsed(evidence, lease.ttl, grace) and not job.problem:
+                silent = evidence.last - evidence.since
+                found[job.id] = Lapse(lease.fence.key, lease.host, evidence.token, silent, lease.ttl, grace)
         return braked(found, frozenset(holders))

@@ -17,6 +17,8 @@ _COLOURS = {
     "failed": "red",
     "dead_letter": "red",
 }
+_NOTHING = "No jobs. Drop a .md file into queue/inbox, or try `aq add --engine shell 'echo hello'`."
+_NOTHING_OPEN = "No jobs to list. Shipped jobs are in queue/shipped, by day; `aq log` says what happened."
 _HEADER = ["JOB", "PRIORITY", "PROFILE", "ENGINE", "HOST", "AGE", "NOTE"]
 
 
@@ -45,7 +47,7 @@ def board_lines(board: Board, width: int) -> Iterator[str]:
                 yield style(f"… {more} more: `aq status --all`", "dim")
     if not board.rows:
         yield ""
-        yield "No jobs. Drop a .md file into queue/inbox, or try `aq add --engine shell 'echo hello'`."
+        yield _NOTHING if not any(board.counts.values()) else _NOTHING_OPEN
 
 
 def _is_last(row: Row, board: Board) -> bool:

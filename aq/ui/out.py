@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import Any, TextIO
 
+from aq.core.errors import AqError, InvalidFileError
+
 CONTRACT = 1
+_COLOUR_CODE = re.compile("\x1b\\[[0-9;]*m")
 _CODES = {
     "bold": "1",
     "dim": "2",
@@ -21,7 +25,11 @@ _CODES = {
 
 
 def clean(text: str) -> str:
-    """Text without anything that a terminal would obey: job files and logs are not trusted."""
+    """Text without anything that a terminal would obey: job files and logs are not trusted. Colours
+    vanish, everything else of that kind becomes a visible mark."""
+    if text.isprintable():
+        return text
+    text = _COLOUR_CODE.sub("", text).replace("\r\n", "\n")
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
@@ -45,15 +53,29 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def tell(text: str) -> None:
-    """One line for the person on standard error: progress and remarks, not the result."""
-    sys.stderr.write(clean(text) + "\n")
+def tell(text: str, lead: str = "", colour: str = "red") -> None:
+    """One line for the person on standard error: progress and remarks, not the result. The lead comes
+    first, in colour."""
+    head = f"{style(lead, colour, sys.stderr)} " if lead else ""
+    sys.stderr.write(f"{head}{clean(text)}\n")
     sys.stderr.flush()
 
 
+def tell_error(error: AqError) -> int:
+    """What happened, and on the next line what to do; the exit code."""
+    if isinstance(error, InvalidFileError):
+        tell(str(error), "aq:")
+    else:
+        tell(error.what, "aq:")
+        if error.hint:
+            tell(f"    {error.hint}")
+    return error.exit_code
+
+
 def say_json(value: dict[str, Any]) -> None:
-    """A JSON document with the contract number first."""
-    say(json.dumps({"contract": CONTRACT, **value}, indent=2, ensure_ascii=False))
+    """A JSON document with the contract number first. What a terminal would obey is escaped."""
+    text = json.dumps({"contract": CONTRACT, **value}, indent=2, ensure_ascii=False)
+    say("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def columns(rows: list[list[str]], width: int, flexible: int) -> list[str]:

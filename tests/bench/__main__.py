@@ -14,7 +14,13 @@ from tests.bench.fixtures import hermetic
 from tests.bench.machine import describe
 from tests.bench.measure import Table
 
-_NAMES = {"claiming": "claiming", "reading": "reading", "contention": "contention", "polling": "polling", "commands": "commands"}
+_NAMES = {
+    "claiming": "claiming",
+    "reading": "reading",
+    "contention": "contention",
+    "polling": "polling",
+    "commands": "commands",
+}
 
 
 def _say(line: str) -> None:
@@ -25,8 +31,12 @@ def _say(line: str) -> None:
 def main() -> int:
     """Run the chosen benchmarks; exit code 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(_NAMES)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer rounds: a look, not a measurement")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of {', '.join(_NAMES)}; all by default"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller sizes and fewer rounds: a look, not a measurement"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables as JSON, too")
     options = parser.parse_args()
     unknown = set(options.names) - set(_NAMES)
@@ -39,13 +49,17 @@ def main() -> int:
         root = Path(tempfile.mkdtemp(prefix="aq-bench-"))
         try:
             with hermetic(root):
-                for table in importlib.import_module(f"tests.bench.{_NAMES[name]}").run(root, quick=options.quick):
+                for table in importlib.import_module(f"tests.bench.{_NAMES[name]}").run(
+                    root, quick=options.quick
+                ):
                     tables.append(table)
                     _say("\n".join(table.lines()))
         finally:
             shutil.rmtree(root, ignore_errors=True)
     if options.json:
-        options.json.write_text(json.dumps({"machine": facts, "tables": [table.as_json() for table in tables]}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"machine": facts, "tables": [table.as_json() for table in tables]}, indent=1) + "\n"
+        )
     return int(any(not target.met for table in tables for target in table.targets))
 
 

@@ -26,12 +26,23 @@ class _Prepared:
         for number in range(count):
             operation = claim(waiting_id(number), "ada")
             change = operation.decide(ledger.reader.snapshot(tip))
-            tip = ledger.committer.commit(tip, file_edits(change), render(change.event), ledger.who, operation.at)
+            tip = ledger.committer.commit(
+                tip, file_edits(change), render(change.event), ledger.who, operation.at
+            )
             made.append(tip)
         self.commits = iter(made)
 
     def push(self) -> None:
-        args = ["git", "--git-dir", self.git_dir, "push", "--porcelain", "--no-verify", self.url, f"{next(self.commits)}:refs/heads/main"]
+        args = [
+            "git",
+            "--git-dir",
+            self.git_dir,
+            "push",
+            "--porcelain",
+            "--no-verify",
+            self.url,
+            f"{next(self.commits)}:refs/heads/main",
+        ]
         subprocess.run(args, check=True, capture_output=True)
 
 
@@ -59,10 +70,16 @@ def run(root: Path, *, quick: bool) -> list[Table]:
         ledgers[name].snapshot()
     prepared = _Prepared(ledgers["bare"], rounds + warm)
     plain = _Claiming(ledgers["plain"])
-    writer = BeatWriter(ledgers["beat"].committer, ledgers["beat"].who, "ada", "refs/aq/hosts", root / "state")
+    writer = BeatWriter(
+        ledgers["beat"].committer, ledgers["beat"].who, "ada", "refs/aq/hosts", root / "state"
+    )
     writer.compose = lambda: beat_of("ada", 8)
     riding = _Claiming(ledgers["beat"], writer)
-    cases = {"bare `git push` of a prepared commit": prepared.push, "claim": plain.claim, "claim with the beat riding along": riding.claim}
+    cases = {
+        "bare `git push` of a prepared commit": prepared.push,
+        "claim": plain.claim,
+        "claim with the beat riding along": riding.claim,
+    }
     taken = interleave(cases, rounds, warm)
     with counted_processes() as count:
         plain.claim()
@@ -72,6 +89,11 @@ def run(root: Path, *, quick: bool) -> list[Table]:
     base = median(next(iter(taken.values())))
     rows = [[name, figure(median(times)), ratio(median(times), base)] for name, times in taken.items()]
     values = [median(times) / base for times in taken.values()]
-    targets = [Target("claim / bare push", values[1], _LIMIT, "x"), Target("claim with beat / bare push", values[2], _LIMIT, "x")]
-    notes = [f"500 waiting jobs; {rounds} rounds; the ledger itself starts {started} process for a claim: the push"]
+    targets = [
+        Target("claim / bare push", values[1], _LIMIT, "x"),
+        Target("claim with beat / bare push", values[2], _LIMIT, "x"),
+    ]
+    notes = [
+        f"500 waiting jobs; {rounds} rounds; the ledger itself starts {started} process for a claim: the push"
+    ]
     return [Table("A claim, end to end", ["one claim", "ms", "ratio"], rows, targets, notes)]

@@ -35,7 +35,17 @@ def _bare_fetch(clone: Path, hub: Path) -> None:
     """What `aq status` asks of git at the least: the same refs, with nothing around it."""
     store = QueuePaths(clone, clone / ".git").store
     specs = ["+refs/heads/main:refs/aq/fetched/bench/main", "+refs/aq/hosts/*:refs/aq/fetched/bench/hosts/*"]
-    _process("git", "--git-dir", str(store), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(hub), *specs)
+    _process(
+        "git",
+        "--git-dir",
+        str(store),
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        str(hub),
+        *specs,
+    )
 
 
 def run(root: Path, *, quick: bool) -> list[Table]:
@@ -78,9 +88,19 @@ def _status(clones: dict[tuple[int, int], tuple[Path, Path]], rounds: int) -> Ta
     rows, targets = [], []
     for size in clones:
         fetch, status = taken[f"fetch {size}"], taken[f"status {size}"]
-        rows.append([_name(size), figure(fetch), figure(status), figure(status - fetch), ratio(status - fetch, taken["python"])])
+        rows.append(
+            [
+                _name(size),
+                figure(fetch),
+                figure(status),
+                figure(status - fetch),
+                ratio(status - fetch, taken["python"]),
+            ]
+        )
         if size[0] in _STATUS_LIMITS:
-            targets.append(Target(f"{_name(size)}: on top of the fetch", status - fetch, _STATUS_LIMITS[size[0]], " ms"))
+            targets.append(
+                Target(f"{_name(size)}: on top of the fetch", status - fetch, _STATUS_LIMITS[size[0]], " ms")
+            )
     notes = [f"warm caches; a bare `python -c pass` took {figure(taken['python'])} ms in the same rounds"]
     header = ["queue", "bare fetch ms", "`aq status` ms", "on top ms", "to `python -c pass`"]
     return Table("`aq status`", header, rows, targets, notes)
@@ -92,7 +112,12 @@ def _adding(clones: dict[tuple[int, int], tuple[Path, Path]], rounds: int) -> Ta
     taken = {name: median(times) for name, times in interleave(cases, rounds, 2).items()}
     python = taken.pop("python")
     values = list(taken.values())
-    rows = [[name, figure(value), ratio(value, values[0]), ratio(value, python)] for name, value in taken.items()]
-    targets = [Target("`aq add`, slowest size", max(values), _ADD_LIMIT, " ms"), Target("`aq add`, slowest / smallest size", max(values) / values[0], 2.0, "x")]
+    rows = [
+        [name, figure(value), ratio(value, values[0]), ratio(value, python)] for name, value in taken.items()
+    ]
+    targets = [
+        Target("`aq add`, slowest size", max(values), _ADD_LIMIT, " ms"),
+        Target("`aq add`, slowest / smallest size", max(values) / values[0], 2.0, "x"),
+    ]
     notes = ["against a local hub; the push, and the view brought up to date, included"]
     return Table("`aq add`", ["queue", "ms", "ratio", "to `python -c pass`"], rows, targets, notes)

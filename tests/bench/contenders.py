@@ -81,7 +81,18 @@ class Host:
 
     def _claim(self, job: str) -> Claim:
         nonce, slots = secrets.token_hex(8), self.free if self.finish else 1_000_000
-        return Claim(**self._asked(), job=job, host=self.name, boot="boot", nonce=nonce, engine="shell", ttl=300.0, slots=slots, offers=OFFERS, engines=ENGINES)
+        return Claim(
+            **self._asked(),
+            job=job,
+            host=self.name,
+            boot="boot",
+            nonce=nonce,
+            engine="shell",
+            ttl=300.0,
+            slots=slots,
+            offers=OFFERS,
+            engines=ENGINES,
+        )
 
     def _landing(self, fence: Fence) -> list[Operation]:
         return [Land(**self._asked(), fence=fence), Unverified(**self._asked(), fence=fence)]
@@ -117,7 +128,16 @@ class Host:
         return not self.held and not self.ledger.snapshot().stages[Stage.INBOX]
 
 
-def host(hub: str, folder: str, name: str, free: int, finish: bool, seconds: float, gate: Gate, report: Callable[[Tally], None]) -> None:
+def host(
+    hub: str,
+    folder: str,
+    name: str,
+    free: int,
+    finish: bool,
+    seconds: float,
+    gate: Gate,
+    report: Callable[[Tally], None],
+) -> None:
     """One host's process: publish a beat, meet the others, claim until the time is up."""
     ledger = open_ledger(hub, Path(folder), name)
     ledger.fetch()
@@ -142,7 +162,9 @@ def host(hub: str, folder: str, name: str, free: int, finish: bool, seconds: flo
     report(tally)
 
 
-def naive(hub: str, folder: str, name: str, seconds: float, gate: Gate, report: Callable[[Tally], None]) -> None:
+def naive(
+    hub: str, folder: str, name: str, seconds: float, gate: Gate, report: Callable[[Tally], None]
+) -> None:
     """One host's process in the naive way: fetch, reset, move, commit, push, and again after a loss."""
     clone, tally = Path(folder), Tally(name)
     subprocess.run(["git", "clone", "--quiet", hub, folder], check=True)

@@ -37,7 +37,9 @@ class Race:
     def name(self) -> str:
         if not self.free:
             return "naive"
-        return f"{self.free} slot{'s' * (self.free > 1)}, with landing" if self.finish else f"{self.free} free"
+        return (
+            f"{self.free} slot{'s' * (self.free > 1)}, with landing" if self.finish else f"{self.free} free"
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ def _start(race: Race, hub: Path, root: Path, seconds: float) -> list[Tally]:
 
 def _check(hub: Path, tallies: list[Tally]) -> None:
     """The hub's own history: no job twice, and every claim that a host counts is its own there."""
-    claims = [match.groups() for line in git(hub, "log", "--format=%s", "main").splitlines() if (match := _CLAIM.match(line))]
+    claims = [
+        match.groups()
+        for line in git(hub, "log", "--format=%s", "main").splitlines()
+        if (match := _CLAIM.match(line))
+    ]
     twice = [job for job, count in Counter(job for job, _ in claims).items() if count > 1]
     assert not twice, f"claimed twice: {twice}"
     owner = dict(claims)
@@ -111,7 +117,11 @@ def run(root: Path, *, quick: bool) -> list[Table]:
     seconds, rounds = (3.0, 1) if quick else (4.0, 3)
     hosts = (1, 2, 8) if quick else _HOSTS
     template = make_hub(root / "template.git", _WAITING)
-    races = [race for count in hosts for race in (Race(count), Race(count, 1), Race(count, 8), Race(count, 8, finish=True))]
+    races = [
+        race
+        for count in hosts
+        for race in (Race(count), Race(count, 1), Race(count, 8), Race(count, 8, finish=True))
+    ]
     outcomes: dict[Race, list[Outcome]] = {race: [] for race in races}
     for _ in range(rounds):
         for race in races:
@@ -120,7 +130,9 @@ def run(root: Path, *, quick: bool) -> list[Table]:
 
 
 def _middle(found: list[Outcome]) -> Outcome:
-    values = [median([getattr(outcome, name) for outcome in found]) for name in ("rate", "wasted", "per_push")]
+    values = [
+        median([getattr(outcome, name) for outcome in found]) for name in ("rate", "wasted", "per_push")
+    ]
     return Outcome(*values, min(o.least for o in found), max(o.most for o in found))
 
 
@@ -130,7 +142,16 @@ def _table(outcomes: dict[Race, list[Outcome]], rounds: int, seconds: float) -> 
     for race, outcome in found.items():
         base = found[Race(race.hosts)].rate
         fair = f"{outcome.least}..{outcome.most}"
-        rows.append([f"{race.hosts} x {race.name}", figure(outcome.rate), ratio(outcome.rate, base), figure(outcome.wasted), figure(outcome.per_push), fair])
+        rows.append(
+            [
+                f"{race.hosts} x {race.name}",
+                figure(outcome.rate),
+                ratio(outcome.rate, base),
+                figure(outcome.wasted),
+                figure(outcome.per_push),
+                fair,
+            ]
+        )
     best = found[Race(8, 8)]
     times = best.rate / found[Race(8)].rate
     targets = [

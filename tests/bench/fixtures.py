@@ -33,7 +33,7 @@ OFFERS = frozenset({"os:linux", "engine:shell"})
 ENGINES = {"shell": "shell"}
 PER_DAY = 250
 _START = 1_700_000_000
-_GIT_CONFIG = "[user]\n\tname = Alice\n\temail = alice@example.invalid\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[protocol \"file\"]\n\tallow = always\n"
+_GIT_CONFIG = '[user]\n\tname = Alice\n\temail = alice@example.invalid\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[protocol "file"]\n\tallow = always\n'
 _BODY = "Make the change that the title names and keep the tests green. " * 6
 _PRIORITIES = ("high", "medium", "medium", "low")
 
@@ -98,7 +98,9 @@ class _Life:
 
 def _life(at: str) -> _Life:
     run = Run(epoch=1, host="ada", nonce="0123456789abcdef", engine="shell", started=at, attempt=1)
-    claimed = Record(stage=Stage.BUILDING, since=at, queued=at, blob="b" * 40, epoch=1, attempts=1, runs=(run,))
+    claimed = Record(
+        stage=Stage.BUILDING, since=at, queued=at, blob="b" * 40, epoch=1, attempts=1, runs=(run,)
+    )
     landed = replace(claimed, stage=Stage.REVIEW)
     ended = replace(run, ended=at, outcome="passed")
     verified = replace(claimed, stage=Stage.TESTING, runs=(ended,), verdict=Verdict(1, "passed", at, "ada"))
@@ -118,7 +120,10 @@ class _Import:
     def commit(self, message: str, ref: str = BRANCH) -> None:
         self.seconds += 1
         text = message.encode()
-        self.write(b"commit %s\ncommitter ada <ada@hosts.aq.invalid> %d +0000\ndata %d\n%s\n" % (ref.encode(), self.seconds, len(text), text))
+        self.write(
+            b"commit %s\ncommitter ada <ada@hosts.aq.invalid> %d +0000\ndata %d\n%s\n"
+            % (ref.encode(), self.seconds, len(text), text)
+        )
 
     def file(self, path: str, content: bytes) -> None:
         self.write(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(content), content))
@@ -130,7 +135,9 @@ class _Import:
         self.write(b"D %s\n" % path.encode())
 
 
-def make_hub(path: Path, waiting: int, shipped: int = 0, *, history: bool = False, keys: str = "", cadence: str = "lan") -> Path:
+def make_hub(
+    path: Path, waiting: int, shipped: int = 0, *, history: bool = False, keys: str = "", cadence: str = "lan"
+) -> Path:
     """A bare hub with a queue. With `history` every job came by commits of its own, as in a real
     queue; without, one commit holds them all. Waiting jobs get the extra `keys`."""
     git(None, "init", "--quiet", "--bare", "-b", "main", str(path))
@@ -179,7 +186,12 @@ def _lived(stream: _Import, shipped: int) -> None:
         stream.commit(_event("add", job, None, Stage.INBOX))
         stream.file(f"queue/inbox/{job}.md", content)
         place = f"queue/inbox/{job}"
-        steps = (("claim", Stage.BUILDING, "claimed"), ("land", Stage.REVIEW, "landed"), ("verified", Stage.TESTING, "verified"), ("ship", Stage.SHIPPED, "shipped"))
+        steps = (
+            ("claim", Stage.BUILDING, "claimed"),
+            ("land", Stage.REVIEW, "landed"),
+            ("verified", Stage.TESTING, "verified"),
+            ("ship", Stage.SHIPPED, "shipped"),
+        )
         source = Stage.INBOX
         for trigger, stage, step in steps:
             stream.commit(_event(trigger, job, source, stage))
@@ -197,16 +209,39 @@ def _lived(stream: _Import, shipped: int) -> None:
 
 def _event(trigger: str, job: str, source: Stage | None, target: Stage) -> str:
     host = "" if trigger in ("add", "ship") else "ada"
-    return render(Event(op=trigger, by=host or "alice", op_id=secrets.token_hex(8), job=job, source=source, target=target, host=host, epoch=int(trigger != "add"), attempt=1))
+    return render(
+        Event(
+            op=trigger,
+            by=host or "alice",
+            op_id=secrets.token_hex(8),
+            job=job,
+            source=source,
+            target=target,
+            host=host,
+            epoch=int(trigger != "add"),
+            attempt=1,
+        )
+    )
 
 
 def beat_of(host: str, slots: int) -> Beat:
-    return Beat(host=host, incarnation="i", seq=1, at=instant(time.time()), ttl=300.0, slots=slots, offers=OFFERS, engines=ENGINES)
+    return Beat(
+        host=host,
+        incarnation="i",
+        seq=1,
+        at=instant(time.time()),
+        ttl=300.0,
+        slots=slots,
+        offers=OFFERS,
+        engines=ENGINES,
+    )
 
 
 def add_beats(hub: Path, count: int) -> None:
     """The beats of `count` hosts on the hub."""
-    with subprocess.Popen(["git", "fast-import", "--quiet", "--force"], cwd=hub, stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        ["git", "fast-import", "--quiet", "--force"], cwd=hub, stdin=subprocess.PIPE
+    ) as process:
         assert process.stdin
         stream = _Import(process.stdin, "")
         for number in range(count):
@@ -220,7 +255,12 @@ def open_ledger(hub: str | Path, folder: Path, name: str) -> Ledger:
     """A ledger with a store of its own, as on another machine. It needs no work tree."""
     paths = QueuePaths(folder, folder / ".git")
     paths.common.mkdir(parents=True, exist_ok=True)
-    return Ledger(Store(paths), QueueConfig(str(hub), "main"), Identity(f"aq {name}", f"{name}@hosts.aq.invalid"), f"bench-{name}")
+    return Ledger(
+        Store(paths),
+        QueueConfig(str(hub), "main"),
+        Identity(f"aq {name}", f"{name}@hosts.aq.invalid"),
+        f"bench-{name}",
+    )
 
 
 def make_clone(hub: Path, folder: Path) -> Path:
@@ -232,4 +272,15 @@ def make_clone(hub: Path, folder: Path) -> Path:
 def claim(job: str, host: str, slots: int = 1_000_000) -> Claim:
     """A claim as a host's runner makes it."""
     asked = {"at": instant(time.time()), "by": host, "op_id": secrets.token_hex(8)}
-    return Claim(**asked, job=job, host=host, boot="boot", nonce=secrets.token_hex(8), engine="shell", ttl=300.0, slots=slots, offers=OFFERS, engines=ENGINES)
+    return Claim(
+        **asked,
+        job=job,
+        host=host,
+        boot="boot",
+        nonce=secrets.token_hex(8),
+        engine="shell",
+        ttl=300.0,
+        slots=slots,
+        offers=OFFERS,
+        engines=ENGINES,
+    )

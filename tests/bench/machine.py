@@ -12,7 +12,9 @@ import psutil
 
 def describe() -> dict[str, str]:
     """Cores, memory, system, versions, the day."""
-    version = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    version = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[
+        2
+    ]
     return {
         "cores": str(os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",

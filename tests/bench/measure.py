@@ -29,7 +29,9 @@ class Target:
 
     def __str__(self) -> str:
         sign, word = (">=" if self.at_least else "<="), ("met" if self.met else "MISSED")
-        return f"{self.what}: {figure(self.value)}{self.unit} (target {sign} {self.limit:g}{self.unit}): {word}"
+        return (
+            f"{self.what}: {figure(self.value)}{self.unit} (target {sign} {self.limit:g}{self.unit}): {word}"
+        )
 
 
 @dataclass
@@ -49,7 +51,10 @@ class Table:
         widths = [max(len(row[i]) for row in [self.header, *self.rows]) for i in range(len(self.header))]
         rule = ["-" * width if not i else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
         for row in [self.header, rule, *self.rows]:
-            cells = [cell.ljust(width) if not i else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+            cells = [
+                cell.ljust(width) if not i else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
             yield f"| {' | '.join(cells)} |"
         yield ""
         yield from (f"- {line}" for line in [*self.notes, *map(str, self.targets)])
@@ -58,7 +63,10 @@ class Table:
     def as_json(self) -> dict[str, Any]:
         """The table as plain data."""
         rows = [dict(zip(self.header, row, strict=True)) for row in self.rows]
-        targets = [{"what": t.what, "value": t.value, "limit": t.limit, "unit": t.unit.strip(), "met": t.met} for t in self.targets]
+        targets = [
+            {"what": t.what, "value": t.value, "limit": t.limit, "unit": t.unit.strip(), "met": t.met}
+            for t in self.targets
+        ]
         return {"title": self.title, "rows": rows, "targets": targets, "notes": self.notes}
 
 

@@ -66,7 +66,12 @@ def _polls(root: Path, shipped: int, *, quick: bool) -> Table:
         f"500 waiting and {shipped:,} shipped jobs; a poll fetches the branch and every host's beat",
         "bytes through git's own protocol, without ssh or TLS; ms on a local path, to the start of a bare git process",
     ]
-    return Table("An idle poll", ["hub with", "bytes down", "bytes up", "down after a claim", "ms", "to `git --version`"], rows, notes=notes)
+    return Table(
+        "An idle poll",
+        ["hub with", "bytes down", "bytes up", "down after a claim", "ms", "to `git --version`"],
+        rows,
+        notes=notes,
+    )
 
 
 def _spent(process: psutil.Process) -> float:
@@ -90,7 +95,14 @@ def _idle_host(root: Path, shipped: int, *, quick: bool) -> Table:
             memory = watched.memory_info().rss / 2**20
             process.terminate()
         shares[waiting] = 100 * spent / took
-        rows.append([f"{waiting} waiting jobs", f"{shares[waiting]:.2f} %", f"{1e3 * spent / (took / 3.0):.0f}", f"{memory:.0f} MiB"])
+        rows.append(
+            [
+                f"{waiting} waiting jobs",
+                f"{shares[waiting]:.2f} %",
+                f"{1e3 * spent / (took / 3.0):.0f}",
+                f"{memory:.0f} MiB",
+            ]
+        )
     notes = [
         f"a real `aq run` for {seconds:g} s at the `lan` cadence (a poll each 3 s, a beat each 60 s), nothing it may claim, {shipped:,} shipped jobs",
         f"CPU of one core of {os.cpu_count()}, git and the local hub's side of each fetch included",

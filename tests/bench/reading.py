@@ -82,13 +82,19 @@ def run(root: Path, *, quick: bool) -> list[Table]:
 
 def _rows(taken: dict[str, list[float]]) -> tuple[list[list[str]], list[float]]:
     values = [median(times) for times in taken.values()]
-    rows = [[f"{int(size):,}".replace(",", " "), figure(value), figure(max(taken[size])), ratio(value, values[0])] for size, value in zip(taken, values, strict=True)]
+    rows = [
+        [f"{int(size):,}".replace(",", " "), figure(value), figure(max(taken[size])), ratio(value, values[0])]
+        for size, value in zip(taken, values, strict=True)
+    ]
     return rows, values
 
 
 def _reading(taken: dict[str, list[float]]) -> Table:
     rows, values = _rows(taken)
-    targets = [Target("slowest / fastest size", max(values) / min(values), 2.0, "x"), Target("slowest size", max(values), 3.0, " ms")]
+    targets = [
+        Target("slowest / fastest size", max(values) / min(values), 2.0, "x"),
+        Target("slowest size", max(values), 3.0, " ms"),
+    ]
     notes = [f"{_WAITING} waiting jobs; from a fetched tip to a snapshot with the changed job parsed"]
     return Table("Reading a one-job change", ["archived jobs", "ms", "max", "ratio"], rows, targets, notes)
 

@@ -53,7 +53,9 @@ def _serve(listener: socket.socket, port: int, traffic: Traffic) -> None:
         server = socket.create_connection(("127.0.0.1", port))
         for source, sink, up in ((client, server, True), (server, client, False)):
             source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=_pump, args=(source, sink, traffic), kwargs={"up": up}, daemon=True).start()
+            threading.Thread(
+                target=_pump, args=(source, sink, traffic), kwargs={"up": up}, daemon=True
+            ).start()
 
 
 def _wait_for(port: int) -> None:
@@ -69,7 +71,9 @@ def counted(folder: Path) -> Iterator[Traffic]:
     """Serve the repositories in `folder` at `traffic.base`/NAME, counting every byte."""
     port = _free_port()
     args = ["git", "daemon", "--export-all", f"--base-path={folder}", "--listen=127.0.0.1", f"--port={port}"]
-    daemon = subprocess.Popen([*args, "--reuseaddr", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    daemon = subprocess.Popen(
+        [*args, "--reuseaddr", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     traffic = Traffic(f"git://127.0.0.1:{listener.getsockname()[1]}")
     try:

@@ -200,7 +200,9 @@ VALUES: dict[str, str] = {
     "profile: ../x": f": '../x' is not a job id; {ID}",
     "repo: a/b": ": 'a/b' is not a name; use letters, digits, dot, dash and underscore",
     "cwd: src/app": ": 'src/app' is not an absolute path; write the whole path, such as /srv/app",
-    "base: --upload-pack=x": ": '--upload-pack=x' is not a branch name; write a plain name such as main or release/2",
+    "base: --upload-pack=x": (
+        ": '--upload-pack=x' is not a branch name; write a plain name such as main or release/2"
+    ),
     "base: a..b": ": 'a..b' is not a branch name; write a plain name such as main or release/2",
     "base: x.lock": ": 'x.lock' is not a branch name; write a plain name such as main or release/2",
     'base: "main\\n"': ": 'main\\n' is not a branch name; write a plain name such as main or release/2",
@@ -221,9 +223,15 @@ VALUES: dict[str, str] = {
     "deps: [[a]]": f".shipped.0: {SINGLE}",
     "depends_on: [con]": f".shipped.0: 'con' is not a job id; {ID}",
     "not-before: tomorrow": ": 'tomorrow' is not a time; write it as 2026-12-01T09:00Z",
-    "not-before: 2026-12-01T09:00": ": '2026-12-01T09:00' names no time zone; end it with Z, or with an offset like +02:00",
-    "not-before: 2026-12-01": ": '2026-12-01' names no time zone; end it with Z, or with an offset like +02:00",
-    "not-before: 0001-01-01T00:00+02:00": ": '0001-01-01T00:00+02:00' is not a time; write it as 2026-12-01T09:00Z",
+    "not-before: 2026-12-01T09:00": (
+        ": '2026-12-01T09:00' names no time zone; end it with Z, or with an offset like +02:00"
+    ),
+    "not-before: 2026-12-01": (
+        ": '2026-12-01' names no time zone; end it with Z, or with an offset like +02:00"
+    ),
+    "not-before: 0001-01-01T00:00+02:00": (
+        ": '0001-01-01T00:00+02:00' is not a time; write it as 2026-12-01T09:00Z"
+    ),
     "lock: [a]": f": {SINGLE}",
     "lock: " + "x" * 201: f": {ONE_LINE}",
     "timeout: 5": f": '5' is not a duration; {DURATION}",
@@ -241,14 +249,18 @@ VALUES: dict[str, str] = {
     "retry: {max: -1}": ".max: '-1' is not a whole number; write 0, 1, 2, …",
     "retry: {backoff: 5}": f".backoff: '5' is not a duration; {DURATION}",
     "retry: {infra: [1]}": f".infra: {SINGLE}",
-    "retry: {on: [segfault]}": ".on.0: 'segfault' is not known; write one of 'timeout', 'verify_failed', 'crash', 'agent', "
-    "'budget', 'denied', 'context', 'overloaded', 'network' or 'unknown'",
+    "retry: {on: [segfault]}": (
+        ".on.0: 'segfault' is not known; write one of 'timeout', 'verify_failed', 'crash', 'agent', "
+        "'budget', 'denied', 'context', 'overloaded', 'network' or 'unknown'"
+    ),
     "verify: [[a]]": f": a check is a command or one `kind: value`; {CHECK}",
     "verify: [{command: a, file_exists: b}]": f": a check is a command or one `kind: value`; {CHECK}",
     "verify: {tests: a}": f": unknown check 'tests'; {CHECK}",
     "verify: [{command: }]": ": the check 'command' needs a value; write `command: …`",
     "verify: [{command: [a]}]": ": the check 'command' needs a value; write `command: …`",
-    "verify: [{file_exists: /etc/passwd}]": ": '/etc/passwd' leaves the workspace; write a path relative to it",
+    "verify: [{file_exists: /etc/passwd}]": (
+        ": '/etc/passwd' leaves the workspace; write a path relative to it"
+    ),
     "verify: [{file_exists: a/../../b}]": ": 'a/../../b' leaves the workspace; write a path relative to it",
     "verify: [{file_exists: '..\\b'}]": ": '..\\\\b' leaves the workspace; write a path relative to it",
     "fix: 1": f": keys and values are expected; {TABLE}",
@@ -264,10 +276,14 @@ VALUES: dict[str, str] = {
     "allowed-scope: [/etc/**]": f".0: '/etc/**' leaves the workspace; {LEAVES}",
     "allowed-scope: [~/x]": f".0: '~/x' leaves the workspace; {LEAVES}",
     "allowed-scope: ['a\\b']": f".0: 'a\\\\b' leaves the workspace; {LEAVES}",
-    "review-policy: sometimes": ": 'sometimes' is no review policy; write manual, auto or {reviewers: [...], approvals: 1}",
+    "review-policy: sometimes": (
+        ": 'sometimes' is no review policy; write manual, auto or {reviewers: [...], approvals: 1}"
+    ),
     "review-policy: [alice]": f": keys and values are expected; {TABLE}",
     "review-policy: {approvals: 1}": f".reviewers: this key is required; {TABLE}",
-    "review-policy: {reviewers: [alice], approvals: some}": ".approvals: 'some' is not a whole number; write 0, 1, 2, …",
+    "review-policy: {reviewers: [alice], approvals: some}": (
+        ".approvals: 'some' is not a whole number; write 0, 1, 2, …"
+    ),
     "deliver: push": ": 'push' is not known; write one of 'branch', 'merge' or 'pr'",
     "artifacts: [a/../b]": f".0: 'a/../b' leaves the workspace; {LEAVES}",
     'idempotency-key: "a\\nb"': f": {ONE_LINE}",

@@ -12,18 +12,19 @@ from aq.core.operations import (
     Approve,
     Hold,
     Operation,
-    PauseJob,
+    Promote,
     Reject,
-    Repair,
-    Requeue,
-    ResumeJob,
     Ship,
     Unverified,
 )
 from aq.core.record import Note
-from tests.support.builders import NOW, Queue, job, promote_of
+from tests.support.builders import NOW, Queue, job
 
 Asker = Callable[..., Operation]
+
+
+def promote_of(queue: Queue, name: str = "a", override: str = "") -> Promote:
+    return Promote(**queue.common(), job=name, override=override)
 
 
 def ship_of(queue: Queue, name: str = "a", override: str = "") -> Ship:

@@ -10,7 +10,7 @@ import pytest
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Retry
-from aq.core.operations import Fail, Fenced, FixRound, Hold, Preempt, Unverified
+from aq.core.operations import Fail, FixRound, Hold, Preempt, Unverified
 from tests.support.builders import FAILED, NOW, PASSED, Queue, cancel_of
 
 TIP = "f" * 40

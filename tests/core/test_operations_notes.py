@@ -9,7 +9,7 @@ import pytest
 
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage, Trigger
-from aq.core.operations import Delivered, Fenced, FixRound, Hold, Operation, Ship, Unverified
+from aq.core.operations import Delivered, Fenced, FixRound, Hold, Operation, Ship
 from aq.core.record import Note
 from tests.support.builders import NOW, Queue
 

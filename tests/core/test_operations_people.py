@@ -14,6 +14,7 @@ from aq.core.operations import (
     Hold,
     Operation,
     PauseJob,
+    Promote,
     Reject,
     RemoveStray,
     Repair,
@@ -25,9 +26,13 @@ from aq.core.operations import (
 from aq.core.record import Note, Record
 from aq.core.settings import Amount
 from aq.core.snapshot import Problem
-from tests.support.builders import NOW, Queue, cancel_of, job, lease, promote_of
+from tests.support.builders import NOW, Queue, cancel_of, job, lease
 
 Asker = Callable[..., Operation]
+
+
+def promote_of(queue: Queue, name: str = "a", override: str = "") -> Promote:
+    return Promote(**queue.common(), job=name, override=override)
 
 
 def ship_of(queue: Queue, name: str = "a", override: str = "") -> Ship:

@@ -87,7 +87,11 @@ def in_stage(fleet: Fleet, job: str, stage: Stage, epoch: int) -> Callable[[], J
 
     def look() -> Job | None:
         found = fleet.job(job)
-        return found if found and found.stage is stage and found.record.epoch == epoch and not found.lease else None
+        return (
+            found
+            if found and found.stage is stage and found.record.epoch == epoch and not found.lease
+            else None
+        )
 
     return look
 
@@ -139,7 +143,10 @@ def test_a_result_that_its_killed_host_had_spooled_never_lands(
     with away(mortal.hub):
         (tmp_path / "go").touch()
         spooled = mortal.machine("ada").state
-        wait_until(lambda: any("Land" in path.read_text() for path in spooled.rglob("spool/*")), what="the spooled result")
+        wait_until(
+            lambda: any("Land" in path.read_text() for path in spooled.rglob("spool/*")),
+            what="the spooled result",
+        )
         mortal.processes[-1].kill()
         mortal.processes[-1].wait()
     mortal.start("bob")
@@ -153,7 +160,8 @@ def test_a_result_that_its_killed_host_had_spooled_never_lands(
 
 
 @pytest.mark.parametrize(
-    "finished", [pytest.param(False, id="its engine still runs"), pytest.param(True, id="its engine has ended")]
+    "finished",
+    [pytest.param(False, id="its engine still runs"), pytest.param(True, id="its engine has ended")],
 )
 def test_a_host_frozen_past_its_ttl_cannot_land_and_its_branch_is_kept(
     mortal: Fleet, tmp_path: Path, target: Path, finished: bool
@@ -167,7 +175,9 @@ def test_a_host_frozen_past_its_ttl_cannot_land_and_its_branch_is_kept(
     mortal.start("bob")
     wait_until(in_stage(mortal, "zombie", Stage.TESTING, 2), what="the second run to be verified")
     os.kill(frozen, signal.SIGCONT)
-    wait_until(lambda: "fenced zombie on ada" in " ".join(mortal.events()), what="the late branch to be named")
+    wait_until(
+        lambda: "fenced zombie on ada" in " ".join(mortal.events()), what="the late branch to be named"
+    )
     wait_until(lambda: not _engine_of(mortal, "ada"), 10, "the late engine to end")
     seen = audit(mortal.hub)
     assert ops_by(seen, "zombie", "ada") == ["claim", "fenced"]

@@ -35,7 +35,12 @@ def test_the_demo_tells_the_whole_story_in_under_a_minute_and_leaves_nothing(tmp
     done, took = _demo(folder, "--clean")
     assert done.returncode == 0, done.stderr
     assert took < LIMIT
-    for words in ("SIGKILL for", "reclaimed the job: epoch 2", "ship hello: testing -> shipped", "verify_failed"):
+    for words in (
+        "SIGKILL for",
+        "reclaimed the job: epoch 2",
+        "ship hello: testing -> shipped",
+        "verify_failed",
+    ):
         assert words in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout

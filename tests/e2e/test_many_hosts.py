@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from aq.core.jobfile import parse_job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add
-from aq.core.jobfile import parse_job
 from aq.core.results import Landed
 from tests.support.audit import audit
 from tests.support.fleet import Fleet, op, wait_until

@@ -139,7 +139,9 @@ def _command(folder: Path, *args: str, out: int = subprocess.PIPE, **env: str) -
     )
 
 
-@pytest.mark.parametrize("terminal", [pytest.param("xterm", id="drawn over"), pytest.param("dumb", id="printed")])
+@pytest.mark.parametrize(
+    "terminal", [pytest.param("xterm", id="drawn over"), pytest.param("dumb", id="printed")]
+)
 def test_ctrl_c_ends_the_watched_board(calm: Fleet, tmp_path: Path, terminal: str) -> None:
     screen, other_end = os.openpty()
     state = str(calm.you.state)
@@ -175,7 +177,9 @@ def test_ctrl_c_while_a_command_waits_for_the_remote_ends_it_and_its_git(
 
 def test_ctrl_c_while_aq_is_still_being_imported_shows_no_traceback(tmp_path: Path) -> None:
     imported = tmp_path / "imported"
-    (tmp_path / "typer.py").write_text(f"import pathlib, time\npathlib.Path({str(imported)!r}).touch()\ntime.sleep(60)\n")
+    (tmp_path / "typer.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(imported)!r}).touch()\ntime.sleep(60)\n"
+    )
     process = _command(tmp_path, "status", PYTHONPATH=str(tmp_path))
     wait_until(imported.exists, what="the import")
     interrupt(process)
@@ -191,6 +195,8 @@ def test_ctrl_c_in_the_demo_ends_its_hosts_and_their_engines(tmp_path: Path) -> 
     interrupt(process)
     _, err = process.communicate(timeout=40)
     assert process.returncode in INTERRUPTED
-    wait_until(lambda: not building.is_running() or building.status() == psutil.STATUS_ZOMBIE, 5, "the engine to end")
+    wait_until(
+        lambda: not building.is_running() or building.status() == psutil.STATUS_ZOMBIE, 5, "the engine to end"
+    )
     nothing_left(folder, err.decode())
     assert list(folder.iterdir()) == [], "--clean leaves nothing"

@@ -10,9 +10,8 @@ import pytest
 
 from aq.core.manifest import Check, CheckKind
 from aq.core.record import CheckResult
-from aq.host.checks import run_checks
+from aq.host.checks import last_line, run_checks
 from aq.host.process import Child, Exit
-from aq.host.checks import last_line
 from tests.support.fleet import git
 
 COMMAND, EXISTS, PASSES, CLEAN = (

@@ -117,7 +117,9 @@ ENGINES = {
 
 
 @pytest.mark.parametrize(("allow", "deny", "may"), ENGINES.values(), ids=ENGINES)
-def test_the_owner_says_which_engines_may_run(allow: tuple[str, ...], deny: tuple[str, ...], may: bool) -> None:
+def test_the_owner_says_which_engines_may_run(
+    allow: tuple[str, ...], deny: tuple[str, ...], may: bool
+) -> None:
     assert HostConfig("a", allow=allow, deny=deny).may_use("shell") is may
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from aq.core.errors import AqError
@@ -16,7 +17,7 @@ from aq.host.process import marked
 from aq.host.rundir import RunDir, RunNote
 from tests.support.fleet import wait_until
 
-EVIDENCE = {"job:1:n": ("oid", 12.5, 3)}
+EVIDENCE = {"job:1:n": ("oid", 12.5, 99.25)}
 
 
 def test_one_process_has_the_name_and_the_next_gets_it_after_that(tmp_path: Path) -> None:
@@ -113,8 +114,6 @@ def test_what_an_earlier_process_left_running_is_ended_and_named(tmp_path: Path)
 
 
 def test_a_run_whose_process_cannot_be_ended_is_no_orphan(tmp_path: Path) -> None:
-    import psutil
-
     note_of(tmp_path, 1, pid=os.getpid(), started=psutil.Process().create_time())
     assert list(HostMemory(tmp_path).orphans()) == []
 

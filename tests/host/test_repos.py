@@ -45,7 +45,7 @@ def test_a_branch_that_was_deleted_there_is_unknown_here(mirror: Mirror, target:
 
 
 def test_a_repository_that_is_not_there_is_infrastructure(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="git --git-dir failed|git .* failed"):
+    with pytest.raises(WorkspaceError, match=r"^git fetch failed: "):
         Mirror.of(tmp_path / "mirrors", str(tmp_path / "nowhere.git"))
 
 
@@ -161,7 +161,7 @@ def test_a_refused_delivery_is_for_a_person_and_tells_the_remotes_words(
 ) -> None:
     before = target.tip()
     target.hook("update", "exit 1")
-    with pytest.raises(ConflictError, match="did not take it: .*hook declined") as caught:
+    with pytest.raises(ConflictError, match=r"did not take it: .*hook declined") as caught:
         mirror.deliver(work(mirror, "a", "1\n"), "main", "merge\n")
     assert caught.value.hint == "deliver it by hand"
     assert target.tip() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_an_unknown_base_is_told(desk: Desk, target: Target) -> None:
 
 def test_a_repository_without_commits_is_told(desk: Desk, tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "--bare", "-b", "main", str(tmp_path / "empty.git"))
-    with pytest.raises(WorkspaceError, match="has no default branch|has no branch main"):
+    with pytest.raises(WorkspaceError, match=r"has no (default branch|branch main)"):
         desk.prepare(source=str(tmp_path / "empty.git"))
 
 
@@ -170,10 +171,10 @@ def test_the_agents_own_commits_become_one(desk: Desk, target: Target) -> None:
     assert target.show(f"{BRANCH}:file-2") == "x"
 
 
-@pytest.mark.parametrize("harm", ["rm -rf .git", "echo broken > .git/HEAD", "rm -rf .git; echo gitdir: /nowhere > .git"])
+@pytest.mark.parametrize(
+    "harm", ["rm -rf .git", "echo broken > .git/HEAD", "rm -rf .git; echo gitdir: /nowhere > .git"]
+)
 def test_a_broken_repository_of_the_agents_does_not_matter(desk: Desk, target: Target, harm: str) -> None:
-    import subprocess
-
     found = desk.prepare(source=target.url)
     (found.path / "new").write_text("kept\n")
     subprocess.run(["sh", "-c", harm], cwd=found.path, check=True)
@@ -229,6 +230,9 @@ def test_a_verify_starts_from_the_task_branch(desk: Desk, target: Target) -> Non
 def test_delivery_reaches_the_default_branch_or_the_base(desk: Desk, target: Target) -> None:
     target.push("there", "x\n", "release")
     tip = branch_with(desk, target, BRANCH, "new", "kept\n")
-    for wanted, branch in ((Wanted(source=target.url), "main"), (Wanted(source=target.url, base="release"), "release")):
+    for wanted, branch in (
+        (Wanted(source=target.url), "main"),
+        (Wanted(source=target.url, base="release"), "release"),
+    ):
         assert desk.workspaces.deliver(wanted, tip, "m\n") == target.tip(branch)
         assert target.show(f"{branch}:new") == "kept"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from aq.core.instants import instant
 from aq.core.lifecycle import Stage
 from aq.core.operations import Reject
 from aq.core.snapshot import Snapshot
+from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError
-from aq.ledger.reader import read_settings
 from aq.ledger.spool import Spool, Spooled
 from tests.support.fleet import FAST, Fleet, git, op
 from tests.support.story import hand_write, story
@@ -52,7 +55,7 @@ def test_reading_step_by_step_is_reading_anew(fleet: Fleet) -> None:
         ("queue/failed/j-inbox.md", "duplicate\n"),
         ("queue/PAUSED", ""),
         ("queue/aq.yaml", FAST + "defaults: {priority: low}\n"),
-        ("queue/aq.yaml", "nonsense: 1\n"),
+        ("queue/aq.yaml", FAST),
     ]:
         hand_write(fleet.you.path, path, text)
         same()
@@ -98,8 +101,6 @@ def test_a_jobs_age_is_that_of_the_commit_that_brought_it_and_survives_requeue(f
     tale = story(fleet)
     tale.inbox("x")
     committed = int(git(fleet.hub, "log", "-1", "--format=%ct", "main"))
-    from aq.core.instants import instant
-
     assert tale.job("x").queued == instant(committed)
     for number in range(3):
         tale.inbox(f"later-{number}")
@@ -159,17 +160,19 @@ def test_a_spool_gives_back_what_was_put_in_across_processes(fleet: Fleet) -> No
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (None, ""),
         (b"", ""),
-        (b"cadence: lan\n", ""),
+        (b"wip: {people: 3}\n", ""),
         (b"cadense: lan\n", "queue/aq.yaml:1:"),
         (b"a: 1\na: 2\n", "queue/aq.yaml:2:"),
         (b"\xff", "queue/aq.yaml"),
     ],
-    ids=["no file", "an empty file", "a good file", "an unknown key", "a key twice", "not UTF-8"],
+    ids=["an empty file", "a good file", "an unknown key", "a key twice", "not UTF-8"],
 )
-def test_settings_that_cannot_be_read_keep_the_last_good_ones(content: bytes | None, error: str) -> None:
-    good, _ = read_settings(b"wip: {people: 3}\n", read_settings(None, None)[0])  # type: ignore[arg-type]
-    settings, said = read_settings(content, good)
-    assert said.startswith(error) if error else said == ""
-    assert settings == (good if error else read_settings(content, good)[0])
+def test_settings_are_parsed_once_and_remembered_with_what_is_wrong(
+    tmp_path: Path, content: bytes, error: str
+) -> None:
+    first = ParseCache(tmp_path / "parsed", {"oid": content}.__getitem__)
+    found = first.settings("oid")
+    assert found.startswith(error) if isinstance(found, str) else not error
+    first.flush()
+    assert ParseCache(tmp_path / "parsed", {}.__getitem__).settings("oid") == found

@@ -124,7 +124,7 @@ def test_many_objects_are_read_in_order_and_a_missing_one_does_not_mix_them_up(s
 
 def test_the_reader_survives_the_death_of_its_process(store: Path) -> None:
     ours = opened(store)
-    oid = ours.write("blob", b"x")
+    oid = git(store, "hash-object", "-w", "--stdin", data=b"x")
     assert ours.read(oid) == b"x"
     assert ours._reader
     ours._reader.kill()

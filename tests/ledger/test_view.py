@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from aq.core.lifecycle import Stage
+from aq.core.operations import Reject
 from aq.ledger.clone import Clone
 from aq.ledger.view import ViewReport
 from tests.ledger.test_intake import OTHER, clone_of, submit
-from tests.support.fleet import HELLO, Fleet, git
+from tests.support.fleet import HELLO, Fleet, git, op
 from tests.support.story import story
 
 
@@ -142,7 +144,7 @@ def test_the_edit_that_came_too_late_can_be_added(fleet: Fleet) -> None:
     clone = clone_of(fleet.you)
     submit(clone)
     fleet.you.aq("add", str(clone.view.edited / "x.edited"))
-    (waiting,) = fleet.snapshot().jobs(*[stage for stage in fleet.snapshot().stages if stage == "inbox"])
+    (waiting,) = fleet.snapshot().jobs(Stage.INBOX)
     assert waiting.id.startswith("x-")
 
 
@@ -179,9 +181,6 @@ def test_a_move_that_is_the_next_real_move_does_not_block_the_view(fleet: Fleet)
     queue = fleet.you.path / "queue"
     (queue / "testing/x.md").rename(queue / "failed/x.md")
     tale.ledger.fetch()
-    from aq.core.operations import Reject
-    from tests.support.fleet import op
-
     tale.do(Reject(**op(), job="x", message="no"))
     assert refresh(clone_of(fleet.you)).behind == ""
     assert status(fleet) == ""

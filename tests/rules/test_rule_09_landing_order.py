@@ -8,7 +8,7 @@ import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.operations import Delivered, Hold, ResumeJob, Ship
-from aq.host.workspace import Workspaces, remote_has
+from aq.host.workspace import Wanted, Workspace, Workspaces
 from tests.support.fleet import Fleet, git, op, wait_until
 from tests.support.story import TIP, story
 
@@ -65,8 +65,9 @@ def test_a_capture_that_cannot_push_says_so(code: Path, tmp_path: Path) -> None:
 def test_pushing_the_same_work_again_is_no_conflict(code: Path, tmp_path: Path) -> None:
     work = _prepared(tmp_path, code)
     first = work.capture("aq/x/1", "c0ffee99", "work\n", tmp_path / "index")
-    assert remote_has(str(code), "aq/x/1", first.tip)
-    assert work._push("aq/x/1", first.tip), "the remote has it: that is what counts"
+    assert git(code, "rev-parse", "aq/x/1") == first.tip
+    assert work.mirror
+    assert work.mirror.create("aq/x/1", first.tip), "the remote has it: that is what counts"
 
 
 def test_a_host_pushes_the_branch_before_the_queue_names_it(
@@ -131,10 +132,30 @@ def test_a_dependant_of_merged_work_waits_for_the_delivery(fleet: Fleet) -> None
     tale.do(tale.claim_of("next"))
 
 
-def _prepared(tmp_path: Path, code: Path):  # type: ignore[no-untyped-def]
+def test_a_host_delivers_shipped_work_to_the_target_branch_and_reads_it_back(
+    fleet: Fleet, code: Path, hermetic_home: Path
+) -> None:
+    (hermetic_home / "host.yaml").write_text(f"repos: {{code: {code}}}\n")
+    fleet.you.drop(
+        "x", CODE.format(body="touch made").replace("repo: code\n", "repo: code\ndeliver: merge\n")
+    )
+    fleet.start("ada", "--slots", "1")
+    fleet.you.aq("status")
+    wait_until(lambda: (job := fleet.job("x")) and job.stage is Stage.TESTING, 30, "x in testing")
+    assert git(code, "ls-tree", "--name-only", "main") == "a", "nothing is delivered before a person ships"
+    fleet.you.aq("ship", "x")
+    job = wait_until(
+        lambda: (found := fleet.job("x")) and found.record.delivered and found, 30, "the delivery"
+    )
+    assert job
+    assert git(code, "ls-tree", "--name-only", "main").splitlines() == ["a", "made"]
+    assert git(code, "merge-base", "--is-ancestor", job.record.tip, "main") == ""
+    assert job.record.delivered == git(code, "rev-parse", "main")
+
+
+def _prepared(tmp_path: Path, code: Path) -> Workspace:
     folder = tmp_path / "run"
     folder.mkdir()
-    spaces = Workspaces(tmp_path / "state")
-    work = spaces.prepare(folder, source=str(code), cwd="", base="", in_place=False, branch="aq/x/1")
+    work = Workspaces(tmp_path / "state").prepare(folder, Wanted(source=str(code)), "aq/x/1")
     (work.path / "made").write_text("made\n")
     return work

@@ -40,8 +40,9 @@ def begun(fleet: Fleet, ada: Host, gate: Path, front: str = "") -> None:
 
 
 def stands_still(fleet: Fleet) -> bool:
-    found = engines(fleet)
-    return bool(found) and set(found) == {psutil.STATUS_STOPPED}
+    # A shell whose new child was stopped before it ran its program waits for it: "disk sleep".
+    found = set(engines(fleet))
+    return psutil.STATUS_STOPPED in found and found <= {psutil.STATUS_STOPPED, psutil.STATUS_DISK_SLEEP}
 
 
 def runs(fleet: Fleet) -> bool:

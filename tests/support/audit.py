@@ -17,12 +17,21 @@ from aq.core.lifecycle import LeaseRule, Stage, Trigger, lease_allowed, transiti
 from aq.core.record import Record
 from tests.support.fleet import git
 
-_JOB_FILE = re.compile(r"^queue/(?P<folder>[a-z_]+(?:/\d+/\d+/\d+)?)/(?P<job>[a-z0-9_-]+)\.(?P<kind>md|record\.yaml|lease\.yaml)$")
+_JOB_FILE = re.compile(
+    r"^queue/(?P<folder>[a-z_]+(?:/\d+/\d+/\d+)?)/(?P<job>[a-z0-9_-]+)\.(?P<kind>md|record\.yaml|lease\.yaml)$"
+)
 _BY_HAND = re.compile(
     r"^(?:queue/inbox/[^/]+\.md|queue/aq\.yaml|queue/PAUSED|queue/README\.md|queue/[a-z_]+/\.gitkeep|profiles/.*|[^/]+)$"
 )
 _CLAIMS = (Trigger.CLAIM, Trigger.VERIFY_CLAIM)
-_BY_HOLDER = (Trigger.LAND, Trigger.VERIFIED, Trigger.UNVERIFIED, Trigger.FAIL, Trigger.RELEASE, Trigger.PREEMPT)
+_BY_HOLDER = (
+    Trigger.LAND,
+    Trigger.VERIFIED,
+    Trigger.UNVERIFIED,
+    Trigger.FAIL,
+    Trigger.RELEASE,
+    Trigger.PREEMPT,
+)
 _PERSON_ENDS = (Trigger.SHIP, Trigger.PROMOTE)
 
 
@@ -74,7 +83,16 @@ class Audit:
 def commits(hub: Path, branch: str = "main") -> Iterator[Commit]:
     """The history, oldest first."""
     listed = git(
-        hub, "log", "--reverse", "--topo-order", "--root", "--raw", "--no-abbrev", "--no-renames", "--format=%x01%H%x02%P%x02%B%x02", branch
+        hub,
+        "log",
+        "--reverse",
+        "--topo-order",
+        "--root",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        "--format=%x01%H%x02%P%x02%B%x02",
+        branch,
     )
     for entry in listed.split("\x01")[1:]:
         oid, parents, message, raw = entry.split("\x02", 3)
@@ -90,7 +108,9 @@ def contents(hub: Path, blobs: set[str]) -> dict[str, bytes]:
     """The content of many blobs, read by one process."""
     wanted = sorted(blobs)
     asked = "".join(f"{blob}\n" for blob in wanted).encode()
-    out = subprocess.run(["git", "cat-file", "--batch"], cwd=hub, input=asked, capture_output=True, check=True).stdout
+    out = subprocess.run(
+        ["git", "cat-file", "--batch"], cwd=hub, input=asked, capture_output=True, check=True
+    ).stdout
     found, at = {}, 0
     for blob in wanted:
         end = out.index(b"\n", at)
@@ -104,7 +124,12 @@ def audit(hub: Path, branch: str = "main") -> Audit:
     """Replay everything. Fails the test at the first commit that breaks a law."""
     assert git(hub, "fsck", "--strict", "--no-dangling", "--no-progress") == "", "git fsck has complaints"
     history = list(commits(hub, branch))
-    yaml = {blob for commit in history for path, blob in commit.changed.items() if blob and path.endswith((".record.yaml", ".lease.yaml"))}
+    yaml = {
+        blob
+        for commit in history
+        for path, blob in commit.changed.items()
+        if blob and path.endswith((".record.yaml", ".lease.yaml"))
+    }
     replay = _Replay(contents(hub, yaml))
     for commit in history:
         replay.step(commit)
@@ -122,7 +147,9 @@ class _Replay:
         self.last = ""
 
     def step(self, commit: Commit) -> None:
-        assert list(commit.parents) == ([self.last] if self.last else []), f"{commit.oid}: history is not linear"
+        assert list(commit.parents) == ([self.last] if self.last else []), (
+            f"{commit.oid}: history is not linear"
+        )
         self.last = commit.oid
         event = parse(commit.message)
         touched = {match["job"] for path in commit.changed if (match := _JOB_FILE.match(path))}
@@ -133,14 +160,20 @@ class _Replay:
         after = {job: self.state(job, commit) for job in touched}
         where = f"{commit.oid[:12]} {commit.message.splitlines()[0]!r}"
         if event is None:
-            strange = [path for path in commit.changed if path.startswith("queue/") and not _BY_HAND.match(path)]
+            strange = [
+                path for path in commit.changed if path.startswith("queue/") and not _BY_HAND.match(path)
+            ]
             assert not strange, f"{where}: an illegal edit by hand: {strange}"
             self.found.by_hand += 1
         elif event.job:
             self.found.events.append(event)
             assert touched == {event.job}, f"{where}: touches {touched}"
             self.legal(where, event, before[event.job], after[event.job])
-            rest = [path for path in commit.changed if not _JOB_FILE.match(path) and not path.startswith("queue/spend/")]
+            rest = [
+                path
+                for path in commit.changed
+                if not _JOB_FILE.match(path) and not path.startswith("queue/spend/")
+            ]
             assert not rest, f"{where}: touches {rest}"
         else:
             self.found.events.append(event)
@@ -149,7 +182,9 @@ class _Replay:
 
     def state(self, job: str, commit: Commit) -> State | None:
         """A job in the tree so far; it must be in one folder."""
-        files = {path: match for path in self.tree if (match := _JOB_FILE.match(path)) and match["job"] == job}
+        files = {
+            path: match for path in self.tree if (match := _JOB_FILE.match(path)) and match["job"] == job
+        }
         folders = {match["folder"] for match in files.values()}
         if not folders:
             return None
@@ -157,7 +192,12 @@ class _Replay:
         folder = folders.pop()
         base = f"queue/{folder}/{job}"
         assert f"{base}.md" in files, f"{commit.oid}: {job} has lost its file"
-        return State(folder, self.tree[f"{base}.md"], self.read(Record, f"{base}.record.yaml") or Record(), self.read(Lease, f"{base}.lease.yaml"))
+        return State(
+            folder,
+            self.tree[f"{base}.md"],
+            self.read(Record, f"{base}.record.yaml") or Record(),
+            self.read(Lease, f"{base}.lease.yaml"),
+        )
 
     def read(self, kind: type, path: str) -> object:
         blob = self.tree.get(path)
@@ -167,12 +207,22 @@ class _Replay:
         """One row of the table, kept to the letter."""
         assert after, f"{where}: the job has vanished"
         source = before.stage if before else None
-        assert (event.source, event.target) == (source, after.stage), f"{where}: says {event.source} -> {event.target}, did {source} -> {after.stage}"
+        assert (event.source, event.target) == (source, after.stage), (
+            f"{where}: says {event.source} -> {event.target}, did {source} -> {after.stage}"
+        )
         row = transition(Trigger(event.op), source, after.stage)
         held, holds = before.lease if before else None, after.lease
-        assert lease_allowed(row.lease, before=held is not None, after=holds is not None, same=held == holds), f"{where}: {row.lease}"
-        assert row.lease is LeaseRule.NONE or held != holds or row.lease in (LeaseRule.KEPT, LeaseRule.AS_IS, LeaseRule.ANY), f"{where}: {row.lease}"
-        assert holds is None or after.stage in (Stage.BUILDING, Stage.REVIEW), f"{where}: a lease in {after.stage}"
+        assert lease_allowed(
+            row.lease, before=held is not None, after=holds is not None, same=held == holds
+        ), f"{where}: {row.lease}"
+        assert (
+            row.lease is LeaseRule.NONE
+            or held != holds
+            or row.lease in (LeaseRule.KEPT, LeaseRule.AS_IS, LeaseRule.ANY)
+        ), f"{where}: {row.lease}"
+        assert holds is None or after.stage in (Stage.BUILDING, Stage.REVIEW), (
+            f"{where}: a lease in {after.stage}"
+        )
         assert holds is not None or after.stage is not Stage.BUILDING, f"{where}: building without a lease"
         self.epochs(where, event, before, after)
         if event.op in _BY_HOLDER:
@@ -186,7 +236,9 @@ class _Replay:
         """Epoch + 1 per claim and never else; the file never changes once it was claimed."""
         epoch = before.record.epoch if before else 0
         expected = epoch + 1 if event.op in _CLAIMS else epoch
-        assert (event.epoch, after.record.epoch) == (expected, expected), f"{where}: epoch {epoch} -> {after.record.epoch}"
+        assert (event.epoch, after.record.epoch) == (expected, expected), (
+            f"{where}: epoch {epoch} -> {after.record.epoch}"
+        )
         if event.op in _CLAIMS:
             assert after.lease, f"{where}: no lease"
             assert (after.lease.epoch, after.lease.host) == (expected, event.host), f"{where}: {after.lease}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from aq.core.change import Change, Refusal
 from aq.core.fleet import Beat, Lapse
@@ -21,7 +21,6 @@ from aq.core.operations import (
     Fail,
     Land,
     Operation,
-    Promote,
     Reclaim,
     Release,
     Ship,
@@ -31,6 +30,7 @@ from aq.core.operations import (
 from aq.core.record import CheckResult, Record, Run
 from aq.core.snapshot import Snapshot
 
+Failed = TypeVar("Failed", bound=Exception)
 NOW = "2026-11-21T10:00:00Z"
 SHELL = {"shell": "shell"}
 OFFERS = frozenset({"os:linux", "engine:shell"})
@@ -130,6 +130,15 @@ def beat(host: str, **more: Any) -> Beat:
 def lapse(fence: Fence, silent: float = 400.0) -> Lapse:
     """The observation that a lease fell silent."""
     return Lapse(fence.key, fence.host, "oid", silent, 300.0, 30.0)
+
+
+def refusal_of(kind: type[Failed], parse: Callable[[], object]) -> Failed | None:
+    """The error of one kind that a parser answers with, or None. Any other error fails the test."""
+    try:
+        parse()
+    except kind as error:
+        return error
+    return None
 
 
 def settled(before: Snapshot, change: Change) -> Snapshot:
@@ -310,7 +319,3 @@ class Queue:
 
 def cancel_of(queue: Queue, name: str = "a", **more: Any) -> Cancel:
     return Cancel(**queue.common(), job=name, **more)
-
-
-def promote_of(queue: Queue, name: str = "a", **more: Any) -> Promote:
-    return Promote(**queue.common(), job=name, **more)

@@ -75,21 +75,47 @@ class Machine:
     def ledger(self, role: str = "") -> Ledger:
         """A ledger of this clone; closed with the fleet."""
         role = role or f"test-{secrets.token_hex(4)}"
-        made = Ledger(Store(self.paths), load_config(self.paths), Identity(self.name, f"{self.name}@example.invalid"), role)
+        made = Ledger(
+            Store(self.paths),
+            load_config(self.paths),
+            Identity(self.name, f"{self.name}@example.invalid"),
+            role,
+        )
         self._open.append(made)
         return made
 
-    def aq(self, *args: str, ok: bool = True, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def aq(
+        self, *args: str, ok: bool = True, stdin: str | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         """The installed command, as a process of its own."""
-        done = subprocess.run([sys.executable, "-m", "aq", *args], cwd=self.path, env=self.env, capture_output=True, text=True, input=stdin, timeout=timeout, check=False)
-        assert done.returncode == 0 or not ok, f"aq {args} exited {done.returncode}: {done.stdout}{done.stderr}"
+        done = subprocess.run(
+            [sys.executable, "-m", "aq", *args],
+            cwd=self.path,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            input=stdin,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0 or not ok, (
+            f"aq {args} exited {done.returncode}: {done.stdout}{done.stderr}"
+        )
         return done
 
     def run(self, *args: str) -> subprocess.Popen[bytes]:
         """`aq run` in the background; its words are in `<name>.log` beside the clone."""
         log = (self.path.parent / f"{self.name}.log").open("ab")
         with log:
-            return subprocess.Popen([sys.executable, "-m", "aq", "run", "--host", self.name, *args], cwd=self.path, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+            return subprocess.Popen(
+                [sys.executable, "-m", "aq", "run", "--host", self.name, *args],
+                cwd=self.path,
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     @property
     def log(self) -> str:
@@ -181,7 +207,19 @@ def add(ledger: Ledger, name: str, text: str = HELLO) -> Result:
 
 def claim_of(job: str, host: str, *, slots: int = 8, ttl: float = 3.0, nonce: str = "", **more: Any) -> Claim:
     """A claim as a host with the shell engine makes it."""
-    return Claim(**op(host), job=job, host=host, boot="boot", nonce=nonce or secrets.token_hex(8), engine="shell", ttl=ttl, slots=slots, offers=frozenset({"os:linux", "engine:shell"}), engines={"shell": "shell"}, **more)
+    return Claim(
+        **op(host),
+        job=job,
+        host=host,
+        boot="boot",
+        nonce=nonce or secrets.token_hex(8),
+        engine="shell",
+        ttl=ttl,
+        slots=slots,
+        offers=frozenset({"os:linux", "engine:shell"}),
+        engines={"shell": "shell"},
+        **more,
+    )
 
 
 def perform(ledger: Ledger, operation: Any) -> Result:
@@ -197,7 +235,15 @@ def landed(result: Result) -> Landed:
 
 def beat(host: str, **more: Any) -> Beat:
     """A beat of a host with the shell engine."""
-    fields = {"incarnation": "i", "seq": 1, "at": instant(time.time()), "ttl": 3.0, "slots": 1, "offers": frozenset({"os:linux", "engine:shell"}), "engines": {"shell": "shell"}}
+    fields = {
+        "incarnation": "i",
+        "seq": 1,
+        "at": instant(time.time()),
+        "ttl": 3.0,
+        "slots": 1,
+        "offers": frozenset({"os:linux", "engine:shell"}),
+        "engines": {"shell": "shell"},
+    }
     return Beat(host=host, **{**fields, **more})
 
 

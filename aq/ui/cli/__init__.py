@@ -18,9 +18,10 @@ from typer.core import TyperGroup
 from aq import __version__
 from aq.core.errors import EXIT_BUG, EXIT_OK, AqError
 from aq.ui.cli.table import COMMANDS
-from aq.ui.out import style, tell
+from aq.ui.out import tell, tell_error
 
 INTERRUPTED = 130
+_COMPLETING = "_AQ_COMPLETE"
 
 
 class _Lazy(TyperGroup):
@@ -96,18 +97,15 @@ def _root(
 
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code. Expected errors are one message, a bug leaves a report."""
+    if _COMPLETING in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     try:
         result = typer.main.get_command(app)(args=arguments, prog_name="aq", standalone_mode=False)
         return result if isinstance(result, int) else EXIT_OK
     except AqError as error:
-        tell(
-            f"{style('aq:', 'red', sys.stderr)} {error.what}"
-            if not hasattr(error, "file")
-            else f"aq: {error}"
-        )
-        if error.hint and not hasattr(error, "file"):
-            tell(f"    {error.hint}")
-        return error.exit_code
+        return tell_error(error)
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -118,25 +116,25 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Exception as error:
-        return _usage_or_bug(error)
+        return _usage_or_bug(error, arguments)
 
 
-def _usage_or_bug(error: Exception) -> int:
+def _usage_or_bug(error: Exception, arguments: list[str]) -> int:
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if show is not None and isinstance(code, int):
         show()
         return code
-    return _report_bug(error)
+    return _report_bug(error, arguments)
 
 
-def _report_bug(error: Exception) -> int:
+def _report_bug(error: Exception, arguments: list[str]) -> int:
     text = "".join(traceback.format_exception(error))
     facts = f"aq {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-    facts += f"command: {' '.join(sys.argv[1:2])}\n\n"
+    facts += f"command: {next((word for word in arguments if word in COMMANDS), 'none')}\n\n"
     handle, name = tempfile.mkstemp(prefix=f"aq-bug-{int(time.time())}-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(facts + text)
-    tell(f"aq: this is a bug in aq: {type(error).__name__}: {error}")
+    tell(f"this is a bug in aq: {type(error).__name__}: {error}", "aq:")
     tell(f"    the report is in {name}; please send it")
     tell("    the queue is not harmed: repeat the command or restart `aq run`")
     return EXIT_BUG

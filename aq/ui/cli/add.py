@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from aq.core.errors import AqError, UsageError
+from aq.core.operations import Operation
 from aq.core.results import Landed, Refused, Waiting
 from aq.ui.cli.common import asked, here
 from aq.ui.out import clean, say, say_json, style, tell
@@ -39,19 +40,34 @@ def add(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
     """Submit each file; nothing is lost when the remote is away."""
-    if not what:
-        raise UsageError("nothing to add", "name a file, or give the prompt as text")
     keys = {"engine": engine, "profile": profile, "verify": verify, "priority": priority}
+    _refuse_nonsense(what or [], [key for key, value in keys.items() if value])
     sources = [_read(item, keys, name) for item in what]
     with here(intake=False) as queue:
         return _submit(queue, sources, allow_secret=allow_secret, as_json=as_json)
+
+
+def _refuse_nonsense(what: list[str], keys: list[str]) -> None:
+    if not what:
+        raise UsageError("nothing to add", "name a file, or give the prompt as text")
+    texts = [item for item in what if not _is_file(item)]
+    if texts and len(what) > 1:
+        raise UsageError(f"{texts[0]!r} is not a file", 'put a prompt in quotes: `aq add "fix the login"`')
+    if keys and not texts and what != ["-"]:
+        raise UsageError(f"--{keys[0]} is for a prompt given as text", f"write `{keys[0]}:` in the file")
+
+
+def _is_file(item: str) -> bool:
+    if item.endswith((".md", ".markdown", ".edited")) and len(item.split()) == 1:
+        return True
+    return item == "-" or (len(item) < 200 and Path(item).is_file())
 
 
 def _read(item: str, keys: dict[str, str], name: str) -> _Source:
     path = Path(item)
     if item == "-":
         return _Source(name or "job", "standard input", sys.stdin.buffer.read())
-    if item.endswith((".md", ".markdown", ".edited")) or (len(item) < 200 and path.is_file()):
+    if _is_file(item):
         from aq.ledger.intake import read_plain_file
 
         try:
@@ -67,17 +83,17 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json: bool) -> int:
+def _spooled(queue: Queue, sources: list[_Source], *, allow_secret: bool) -> list[Operation]:
+    """The operations, each written down first. Every file is checked before the first one is."""
     from aq.core.ids import slug
     from aq.core.operations import Add
     from aq.ledger.intake import checked, job_id_for
     from aq.ledger.spool import Spooled
 
-    # Every file is checked before the first one is submitted.
     checked_sources = [
         (source, checked(source.content, source.name, allow_secret=allow_secret)) for source in sources
     ]
-    operations = []
+    operations: list[Operation] = []
     for source, manifest in checked_sources:
         blob = queue.ledger.write_blob(source.content)
         job = job_id_for(slug(source.stem), manifest, fresh=True)
@@ -86,22 +102,33 @@ def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json
         )
         queue.clone.spool.put(Spooled(operation, source.content.decode()))
         operations.append(operation)
-    code, added = 0, []
+    return operations
+
+
+def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json: bool) -> int:
+    operations = _spooled(queue, sources, allow_secret=allow_secret)
+    code = 0
+    results: list[dict[str, str]] = []
     for result in queue.ledger.perform(operations):
         queue.clone.submitted(result)
         job = result.operation.about
         match result:
             case Landed():
-                added.append({"job": job, "commit": result.commit})
+                results.append({"job": job, "commit": result.commit})
                 if not as_json:
                     say(f"{style('added', 'green')} {clean(job)}")
             case Refused(refusal=refusal):
-                say(clean(str(refusal))) if refusal.done else tell(f"aq: {refusal}")
-                code = code if refusal.done else 1
+                results.append({"job": job, "refused": str(refusal)})
+                if not refusal.done:
+                    tell(str(refusal), "aq:")
+                    code = 1
+                elif not as_json:
+                    say(clean(str(refusal)))
             case Waiting(why=why):
-                tell(f"aq: {job} is kept here and not in the queue yet: {why}")
+                results.append({"job": job, "waits": why})
+                tell(f"{job} is kept here and not in the queue yet: {why}", "aq:")
                 tell("    `aq run` or the next aq command submits it")
                 code = 75
     if as_json:
-        say_json({"added": added})
+        say_json({"added": results})
     return code

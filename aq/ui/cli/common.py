@@ -5,17 +5,20 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aq.core.errors import AqError, TryLaterError
+from aq.core.change import Refusal
+from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, AqError, TryLaterError
 from aq.core.instants import instant
-from aq.core.operations import Operation
 from aq.core.results import Landed, Refused, Waiting
-from aq.ui.out import clean, say, say_json, style, tell
+from aq.ui.out import clean, say, say_json, style, tell, tell_error
 from aq.wiring import Queue, open_queue
+
+if TYPE_CHECKING:
+    from aq.core.operations import Operation
 
 
 def asked(by: str) -> dict[str, Any]:
@@ -49,8 +52,8 @@ def take_in(queue: Queue) -> None:
             tell(line)
 
 
-def perform(queue: Queue, operation: Operation) -> Landed | None:
-    """Ask one operation. None when it has its effect already. Raises AqError when it did not happen."""
+def perform(queue: Queue, operation: Operation) -> Landed | Refusal:
+    """Ask one operation. A refusal when it has its effect already. Raises AqError when it did not happen."""
     result = next(r for r in queue.ledger.perform([operation]) if r.operation.op_id == operation.op_id)
     match result:
         case Landed():
@@ -60,8 +63,7 @@ def perform(queue: Queue, operation: Operation) -> Landed | None:
         case Refused(refusal=refusal):
             if not refusal.done:
                 raise AqError(refusal.reason, refusal.hint)
-            say(clean(refusal.reason))
-            return None
+            return refusal
         case Waiting(why=why, policy=policy):
             hint = (
                 "ask whoever runs the remote to allow pushes to the queue branch"
@@ -71,22 +73,43 @@ def perform(queue: Queue, operation: Operation) -> Landed | None:
             raise TryLaterError(why, hint)
 
 
-def report(result: Landed | None, *, as_json: bool = False) -> None:
-    """Say what landed."""
-    if result is None:
+def perform_all(queue: Queue, operations: Iterable[Operation], *, as_json: bool) -> int:
+    """Ask operations one after the other and report each; as JSON, all that happened in one document.
+    One that is refused does not keep the others back. The exit code."""
+    facts, code = [], EXIT_OK
+    for operation in operations:
+        about = {"job": operation.about}
+        try:
+            done = perform(queue, operation)
+        except AqError as error:
+            code = tell_error(error)
+            facts.append({**about, "changed": False, "error": error.what, "hint": error.hint})
+            if code != EXIT_NEGATIVE:
+                break
+            continue
+        facts.append({**about, **_facts(done)})
+        if not as_json:
+            report(done)
+    if as_json:
+        say_json({"results": facts})
+    return code
+
+
+def _facts(result: Landed | Refusal) -> dict[str, Any]:
+    if isinstance(result, Refusal):
+        return {"changed": False, "reason": result.reason}
+    event = result.change.event
+    move = {"op": event.op, "from": event.source, "to": event.target}
+    return {"changed": True, **move, "commit": result.commit}
+
+
+def report(result: Landed | Refusal) -> None:
+    """Say what landed, or that there was nothing to do."""
+    if isinstance(result, Refusal):
+        say(clean(result.reason))
         return
     event = result.change.event
-    if as_json:
-        say_json(
-            {
-                "op": event.op,
-                "job": event.job,
-                "from": event.source,
-                "to": event.target,
-                "commit": result.commit,
-            }
-        )
-    elif event.job:
+    if event.job:
         arrow = (
             f"{event.source or 'new'} -> {event.target}"
             if event.source != event.target

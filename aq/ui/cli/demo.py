@@ -152,6 +152,9 @@ class _Stage:
                 self._tail()
                 if found:
                     return str(found)
+                for name, host in self.hosts.items():
+                    if host.poll() not in (None, -signal.SIGKILL):
+                        raise AqError(f"host {name} ended by itself", f"look into {self.root}/{name}.log")
                 time.sleep(0.3)
         raise AqError(f"the demo waited in vain for {what}", f"look into {self.root}/*.log")
 

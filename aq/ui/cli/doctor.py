@@ -10,12 +10,14 @@ from pathlib import Path
 
 import typer
 
+from aq.core.change import Refusal
 from aq.core.errors import AqError, FrozenError
+from aq.core.event import subject
 from aq.core.instants import instant
 from aq.core.operations import AcceptRewind, Operation, RemoveStray, Repair
-from aq.ui.cli.common import asked, perform, report
+from aq.ui.cli.common import asked, perform
 from aq.ui.diagnosis import Finding, queue_findings
-from aq.ui.out import clean, say, say_json, style, tell
+from aq.ui.out import clean, say, say_json, style
 from aq.wiring import Queue, open_queue
 
 _MIN_GIT = (2, 31)
@@ -46,7 +48,7 @@ def doctor(
             return 0
         findings = list(_host_findings(queue))
         if fix:
-            _repair(queue)
+            findings += _repair(queue)
         findings += _look_at_queue(queue)
     bad = [finding for finding in findings if finding.level == "BAD"]
     if as_json:
@@ -126,7 +128,7 @@ def _look_at_queue(queue: Queue) -> list[Finding]:
     return found or [Finding("ok", f"the queue at {snapshot.tip[:10]} is well")]
 
 
-def _repair(queue: Queue) -> None:
+def _repair(queue: Queue) -> Iterator[Finding]:
     queue.ledger.fetch()
     snapshot = queue.ledger.snapshot()
     fixes: list[Operation] = [
@@ -142,9 +144,11 @@ def _repair(queue: Queue) -> None:
                 fixes.append(Repair(**asked(queue.who.name), job=job.id))
     for fix in fixes:
         try:
-            report(perform(queue, fix))
+            done = perform(queue, fix)
         except AqError as error:
-            tell(f"not repaired: {error}")
+            yield Finding("BAD", f"not repaired: {error.what}", error.hint)
+            continue
+        yield Finding("ok", done.reason if isinstance(done, Refusal) else subject(done.change.event))
 
 
 def _accept(queue: Queue) -> None:
@@ -158,5 +162,5 @@ def _accept(queue: Queue) -> None:
         if not new:
             raise
     ledger.tip = new
-    if perform(queue, AcceptRewind(**asked(queue.who.name), old=old, new=new)):
-        say(f"accepted: {old[:12]} -> {new[:12]}; every host goes on")
+    perform(queue, AcceptRewind(**asked(queue.who.name), old=old, new=new))
+    say(f"accepted: {old[:12]} -> {new[:12]}; every host goes on")

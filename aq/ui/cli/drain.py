@@ -11,6 +11,8 @@ import typer
 from aq.core.errors import AqError
 from aq.ui.out import say
 
+_CLOCK_ERROR = 1.0
+
 
 def drain(
     host: str = typer.Option(
@@ -26,18 +28,25 @@ def drain(
     config = load_config(paths)
     folder = host_state(config.url, config.branch, "x").parent
     running = {path.parent.name: int(path.read_text()) for path in folder.glob("*/pid") if _alive(path)}
+    if not running or (host and host not in running):
+        raise AqError(
+            f"no host {host} runs here".replace("  ", " "),
+            "run `aq drain` on its machine: `aq hosts` lists them",
+        )
     names = [host] if host else sorted(running)
-    if len(names) != 1 or names[0] not in running:
-        known = ", ".join(sorted(running)) or "none"
-        raise AqError(f"which host? Running here: {known}", "name one with --host")
+    if len(names) > 1:
+        raise AqError(f"several hosts run here: {', '.join(names)}", "name one with --host")
     os.kill(running[names[0]], signal.SIGTERM)
     say(f"{names[0]} finishes what runs and takes no more")
 
 
 def _alive(path: Path) -> bool:
+    """Whether the process that wrote the file still runs: a crash leaves the file, and its number may
+    belong to another program by now."""
     import psutil
 
     try:
-        return psutil.pid_exists(int(path.read_text()))
-    except (OSError, ValueError):
+        started = psutil.Process(int(path.read_text())).create_time()
+        return started <= path.stat().st_mtime + _CLOCK_ERROR
+    except (OSError, ValueError, psutil.Error):
         return False

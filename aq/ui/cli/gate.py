@@ -20,7 +20,7 @@ from aq.core.operations import (
     ResumeJob,
     Ship,
 )
-from aq.ui.cli.common import asked, complete_jobs, here, perform, report
+from aq.ui.cli.common import asked, complete_jobs, here, perform_all
 
 _JOB = typer.Argument(..., help="The job's id.", autocompletion=complete_jobs)
 _JOBS = typer.Argument(..., help="The jobs' ids.", autocompletion=complete_jobs)
@@ -35,20 +35,20 @@ _OVERRIDE = typer.Option(
 _JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
-def _ask(kind: Callable[..., Operation], jobs: list[str], *, as_json: bool, **fields: object) -> None:
+def _ask(kind: Callable[..., Operation], jobs: list[str], *, as_json: bool, **fields: object) -> int:
     with here() as queue:
-        for job in jobs:
-            report(perform(queue, kind(**asked(queue.who.name), job=job, **fields)), as_json=as_json)
+        by = queue.who.name
+        return perform_all(queue, (kind(**asked(by), job=job, **fields) for job in jobs), as_json=as_json)
 
 
-def ship(jobs: list[str] = _JOBS, override: str = _OVERRIDE, as_json: bool = _JSON) -> None:
+def ship(jobs: list[str] = _JOBS, override: str = _OVERRIDE, as_json: bool = _JSON) -> int:
     """Accept tested work."""
-    _ask(Ship, jobs, as_json=as_json, override=override)
+    return _ask(Ship, jobs, as_json=as_json, override=override)
 
 
-def promote(jobs: list[str] = _JOBS, override: str = _OVERRIDE, as_json: bool = _JSON) -> None:
+def promote(jobs: list[str] = _JOBS, override: str = _OVERRIDE, as_json: bool = _JSON) -> int:
     """Accept reviewed work."""
-    _ask(Promote, jobs, as_json=as_json, override=override)
+    return _ask(Promote, jobs, as_json=as_json, override=override)
 
 
 def reject(
@@ -57,27 +57,27 @@ def reject(
     message: str = _MESSAGE,
     requeue_it: bool = typer.Option(False, "--requeue", help="Run it again, with the message in the prompt."),
     as_json: bool = _JSON,
-) -> None:
+) -> int:
     """Refuse work."""
     text = message or " ".join(words or [])
     if not text:
         raise UsageError("a rejection needs a message", f'`aq reject {job} "what is wrong"`')
-    _ask(Reject, [job], as_json=as_json, message=text, requeue=requeue_it)
+    return _ask(Reject, [job], as_json=as_json, message=text, requeue=requeue_it)
 
 
-def approve(jobs: list[str] = _JOBS, message: str = _MESSAGE, as_json: bool = _JSON) -> None:
+def approve(jobs: list[str] = _JOBS, message: str = _MESSAGE, as_json: bool = _JSON) -> int:
     """Record your approval."""
-    _ask(Approve, jobs, as_json=as_json, message=message)
+    return _ask(Approve, jobs, as_json=as_json, message=message)
 
 
-def requeue(jobs: list[str] = _JOBS, message: str = _MESSAGE, as_json: bool = _JSON) -> None:
+def requeue(jobs: list[str] = _JOBS, message: str = _MESSAGE, as_json: bool = _JSON) -> int:
     """Run ended jobs again."""
-    _ask(Requeue, jobs, as_json=as_json, message=message)
+    return _ask(Requeue, jobs, as_json=as_json, message=message)
 
 
-def cancel(jobs: list[str] = _JOBS, message: str = _MESSAGE, as_json: bool = _JSON) -> None:
+def cancel(jobs: list[str] = _JOBS, message: str = _MESSAGE, as_json: bool = _JSON) -> int:
     """End jobs."""
-    _ask(Cancel, jobs, as_json=as_json, message=message)
+    return _ask(Cancel, jobs, as_json=as_json, message=message)
 
 
 def pause(
@@ -85,21 +85,19 @@ def pause(
     why: str = typer.Option("", "--why", "-m", help="Why; it is shown to everyone."),
     stop: bool = typer.Option(False, "--stop", help="Also stop running engines; their work is kept."),
     as_json: bool = _JSON,
-) -> None:
+) -> int:
     """Stop claims."""
     if job and stop:
         raise UsageError("--stop is for the whole queue", f"`aq cancel {job}` stops one job")
     if job:
-        _ask(PauseJob, [job], as_json=as_json, message=why)
-        return
+        return _ask(PauseJob, [job], as_json=as_json, message=why)
     with here() as queue:
-        report(perform(queue, PauseFleet(**asked(queue.who.name), why=why, stop=stop)), as_json=as_json)
+        return perform_all(queue, [PauseFleet(**asked(queue.who.name), why=why, stop=stop)], as_json=as_json)
 
 
-def resume(job: str = _MAYBE, as_json: bool = _JSON) -> None:
+def resume(job: str = _MAYBE, as_json: bool = _JSON) -> int:
     """Lift a pause or a hold."""
     if job:
-        _ask(ResumeJob, [job], as_json=as_json)
-        return
+        return _ask(ResumeJob, [job], as_json=as_json)
     with here() as queue:
-        report(perform(queue, ResumeFleet(**asked(queue.who.name))), as_json=as_json)
+        return perform_all(queue, [ResumeFleet(**asked(queue.who.name))], as_json=as_json)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
 
 import typer
 
-from aq.core.errors import AqError
+from aq.core.errors import AqError, TryLaterError
 from aq.ui.cli.common import complete_jobs, here
 from aq.ui.out import clean
+from aq.wiring import Queue
 
 
 def logs(
@@ -23,13 +25,21 @@ def logs(
         found = queue.ledger.snapshot().find(job)
         if found is None:
             raise AqError(f"there is no job {job}", "`aq status --all` lists the jobs")
-        folder = queue.paths.clone / "logs" / found.id
-    path = _path(folder, epoch)
-    if path is None:
-        run = found.record.last_run
-        where = f"it ran on {run.host}: look there" if run else "it never ran"
-        raise AqError(f"there is no log of {job} on this machine", where)
+        path = _path(queue.paths.clone / "logs" / found.id, epoch)
+        if path is None:
+            raise _not_here(queue, job, epoch)
     _print(path, follow=follow)
+
+
+def _not_here(queue: Queue, job: str, epoch: int) -> AqError:
+    with contextlib.suppress(TryLaterError):
+        queue.ledger.fetch()
+    found = queue.ledger.snapshot().find(job)
+    runs = [run for run in found.record.runs if epoch in (0, run.epoch)] if found else []
+    what = f"there is no log of {job}{f', epoch {epoch},' if epoch else ''} on this machine"
+    if runs:
+        return AqError(what, f"it ran on {runs[-1].host}: look there")
+    return AqError(what, f"it never ran: `aq why {job}`" if not epoch else f"`aq show {job}` lists its runs")
 
 
 def _path(folder: Path, epoch: int) -> Path | None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import typer
 
 from aq.core.errors import UsageError
-from aq.ui.out import clean, say, style
+from aq.ui.out import clean, say, say_json, style
 
 
 def remote(
     action: str = typer.Argument("show", help="show, or set."),
     url: str = typer.Argument("", help="With set: the new hub."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Show the hub, or move the queue to another one. The old hub keeps its copy."""
     from aq.ledger.gitproc import locate_clone
@@ -21,6 +22,15 @@ def remote(
 
     paths = locate_clone(Path.cwd())
     config = load_config(paths)
+    if action == "show" and as_json:
+        facts = {
+            "url": config.url,
+            "branch": config.branch,
+            "remote": config.remote,
+            "beats": config.beat_refs,
+        }
+        say_json(facts)
+        return
     if action == "show":
         say(f"{clean(config.url)} (branch {config.branch}, remote {config.remote})")
         say(f"beats are in {config.beat_refs}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, TryLaterError
-from aq.ui.out import clean, style, tell
+from aq.ui.out import tell
 from aq.wiring import open_runner
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _on_signals(runner: Runner, say: Callable[[str], None]) -> None:
 
 
 def _say(line: str) -> None:
-    tell(f"{style(time.strftime('%H:%M:%S'), 'dim', sys.stderr)} {clean(line)}")
+    tell(line, time.strftime("%H:%M:%S"), "dim")
 
 
 def _silence(line: str) -> None:

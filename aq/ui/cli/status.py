@@ -69,11 +69,7 @@ def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offlin
         + (f" ({entry.refused})" if entry.refused else "")
         for entry in queue.clone.spool.entries()
     ]
-    pending += (
-        [f"not taken in: {note.why}" for note in queue.clone.intake.collect().not_taken]
-        if not offline
-        else []
-    )
+    pending += [f"not taken in: {note.why}" for note in queue.clone.not_taken]
     pending += [f"not pushed: {name}" for name in queue.clone.view.unpushed()] if not offline else []
     return make_board(
         queue.ledger.snapshot(),
@@ -96,6 +92,7 @@ def _watch(queue: Queue, stages: tuple[Stage, ...]) -> None:
     screen = Live(console=console, screen=True, auto_refresh=False) if draws else contextlib.nullcontext()
     with contextlib.suppress(KeyboardInterrupt), screen as live:
         while True:
+            queue.clone.take_in()
             board = _board(queue, stages, max(3, (console.height - 12) // 4))
             lines = list(board_lines(board, console.width))
             if live:

@@ -48,6 +48,8 @@ def why(
                 )
                 hosts[name] = reasons
         chosen = next((a.host for a in plan(snapshot, live, now).assignments if a.job == job), "")
+        if host and host not in hosts:
+            raise AqError(f"no host {host} ever beat", "`aq hosts` lists them")
     if as_json:
         say_json(
             {"job": job, "stage": str(found.stage), "reasons": general, "hosts": hosts, "falls_to": chosen}
@@ -56,6 +58,8 @@ def why(
     say(f"{style(clean(job), 'bold')} is in {found.stage}")
     for reason in general:
         say(f"  {clean(reason)}")
+    if found.stage is not Stage.INBOX and not found.to_be_verified:
+        return
     for name, reasons in hosts.items():
         words = clean("; ".join(reasons)) or style("can run it", "green")
         say(f"  {clean(name)}: {words}{' (it falls to this host)' if name == chosen else ''}")

@@ -1,28 +1,24 @@
-"""Our own files: values as plain data, as YAML, and where they lie in the tree."""
+"""Our own files: values as plain data and as YAML, and the words for a damaged one."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aq.core.change import Change, JobEdit, PauseEdit, Refusal
 from aq.core.codec import decode_as, encode
 from aq.core.errors import InvalidFileError
-from aq.core.event import Event
 from aq.core.fleet import Beat
 from aq.core.jobfile import parse_job
-from aq.core.layout import FileEdit, file_edits, folder_of, names_on
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Check, CheckKind, Deps, Manifest
 from aq.core.record import CheckResult, Note, Record, Run, Verdict
 from aq.core.settings import Amount, Pause, Spend
 from aq.core.values import plain, revive
-from tests.support.builders import NOW, beat, job, lease
+from tests.support.builders import NOW, beat, refusal_of
 
 words = st.text(max_size=20) | st.sampled_from(
     [
@@ -165,7 +161,10 @@ BAD = {
     "a stage that does not exist": (
         Record,
         b"stage: limbo",
-        f"1: stage: Input should be 'inbox', 'building', 'review', 'testing', 'shipped', 'failed' or 'dead_letter'; {REPAIR}",
+        (
+            "1: stage: Input should be 'inbox', 'building', 'review', 'testing', 'shipped', 'failed' or "
+            f"'dead_letter'; {REPAIR}"
+        ),
     ),
     "a time that is none": (
         Record,
@@ -204,8 +203,8 @@ def test_a_damaged_file_of_ours_is_named_with_its_line(name: str) -> None:
     ).map(lambda pairs: "\n".join(f"{k}: {v}" for k, v in pairs).encode())
 )
 def test_any_bytes_are_a_record_or_an_invalid_file(data: bytes) -> None:
-    with suppress(InvalidFileError), locating("a.record.yaml:"):
-        decode_as(Record, data, "a.record.yaml")
+    error = refusal_of(InvalidFileError, lambda: decode_as(Record, data, "a.record.yaml"))
+    assert error is None or (str(error).startswith("a.record.yaml:") and error.line >= 1)
 
 
 def test_a_record_of_twenty_full_runs_is_within_the_limits() -> None:
@@ -214,108 +213,3 @@ def test_a_record_of_twenty_full_runs_is_within_the_limits() -> None:
         record = record.with_run(Run(epoch, "mac-1", "n", "shell", NOW, outcome="crash", reason="x" * 200))
     assert (len(record.runs), len(record.older), record.older[0]) == (20, 10, "epoch 1 mac-1 crash")
     assert decode_as(Record, encode(record), "x") == record
-
-
-def event() -> Event:
-    return Event("add", "alice", "op")
-
-
-def paths(change: Change) -> dict[str, str]:
-    """What is done to each path: `blob`, `file` or `gone`."""
-    return {
-        edit.path: "blob" if edit.blob else "file" if edit.content is not None else "gone"
-        for edit in file_edits(change)
-    }
-
-
-def test_only_shipped_jobs_lie_in_folders_by_day() -> None:
-    assert folder_of(Stage.SHIPPED, NOW) == "shipped/2026/11/21"
-    assert {stage: folder_of(stage, NOW) for stage in Stage if stage is not Stage.SHIPPED} == {
-        s: str(s) for s in Stage if s is not Stage.SHIPPED
-    }
-
-
-def test_a_new_job_is_only_its_file() -> None:
-    added = job("a")
-    assert file_edits(Change(event(), (JobEdit(None, added),))) == [
-        FileEdit("queue/inbox/a.md", blob="blob-a")
-    ]
-
-
-def test_a_claim_moves_the_same_blob_and_adds_record_and_lease() -> None:
-    before, after = job("a"), job("a", host="mac-1")
-    assert paths(Change(event(), (JobEdit(before, after),))) == {
-        "queue/inbox/a.md": "gone",
-        "queue/building/a.md": "blob",
-        "queue/building/a.record.yaml": "file",
-        "queue/building/a.lease.yaml": "file",
-    }
-
-
-def test_a_release_removes_the_lease_and_what_lay_in_the_old_folder() -> None:
-    before = job("a", host="mac-1")
-    after = replace(before, stage=Stage.INBOX, folder="inbox", lease=None)
-    assert paths(Change(event(), (JobEdit(before, after),))) == {
-        "queue/building/a.md": "gone",
-        "queue/building/a.record.yaml": "gone",
-        "queue/building/a.lease.yaml": "gone",
-        "queue/inbox/a.md": "blob",
-        "queue/inbox/a.record.yaml": "file",
-    }
-
-
-def test_a_change_in_place_removes_only_the_lease() -> None:
-    before = job("a", Stage.REVIEW, host="mac-1")
-    after = replace(before, lease=None)
-    assert paths(Change(event(), (JobEdit(before, after),))) == {
-        "queue/review/a.md": "blob",
-        "queue/review/a.record.yaml": "file",
-        "queue/review/a.lease.yaml": "gone",
-    }
-
-
-def test_a_job_that_was_changed_by_hand_leaves_every_file_that_it_may_have() -> None:
-    before = job("a", Stage.BUILDING, problem="its lease was written by hand")
-    after = replace(before, stage=Stage.INBOX, folder="inbox", problem="")
-    done = paths(Change(event(), (JobEdit(before, after),)))
-    assert {path for path, what in done.items() if what == "gone"} == {
-        f"queue/building/a{end}" for end in (".md", ".record.yaml", ".lease.yaml")
-    }
-
-
-@pytest.mark.parametrize(
-    ("path", "names"),
-    [
-        ("queue/inbox/a.md", ["queue", "inbox", "a.md"]),
-        ("queue/inbox/x/y.md", ["queue", "inbox", "x/y.md"]),
-        ("queue/shipped/2026/11/21/a.md", ["queue", "shipped", "2026", "11", "21", "a.md"]),
-        ("queue/spend/2026-11-21.yaml", ["queue", "spend", "2026-11-21.yaml"]),
-        ("profiles/dev.md", ["profiles", "dev.md"]),
-        ("queue/PAUSED", ["queue", "PAUSED"]),
-    ],
-)
-def test_a_path_in_a_flat_folder_is_one_name(path: str, names: list[str]) -> None:
-    assert names_on(path) == names
-
-
-def test_the_fleet_s_files() -> None:
-    change = Change(
-        event(),
-        pause=PauseEdit(Pause("alice")),
-        spend={"2026-11-21": Spend(Amount(1, 0))},
-        removed=("queue/x",),
-    )
-    assert {edit.path: edit.content for edit in file_edits(change)} == {
-        "queue/x": None,
-        "queue/PAUSED": b"by: alice\n",
-        "queue/spend/2026-11-21.yaml": b"fleet:\n  reserved: 1\n",
-    }
-    assert file_edits(Change(event(), pause=PauseEdit(None))) == [FileEdit("queue/PAUSED")]
-
-
-def test_a_lease_is_written_with_all_that_fences() -> None:
-    assert decode_as(Lease, encode(lease("a")), "x").fence.key == "a:1:n1"
-
-
-def test_a_refusal_reads_as_what_and_what_to_do() -> None:
-    assert (str(Refusal("no")), str(Refusal("no", "do this"))) == ("no", "no; do this")
