@@ -125,7 +125,9 @@ class Intake:
         self.state = state / "intake.json"
         self.taken = self._load() | self._spooled()
         self._seen = state / "intake-seen.json"
-        self._stats: dict[str, tuple[_Stats, str]] = {name: (stats, "") for name, stats in self._looked_at()}
+        self._stats: dict[str, tuple[_Stats, str]] = {
+            name: (stats, "") for name, stats in self._looked_at().items()
+        }
         self._kept = dict(self._stats)
         self._first_seen: dict[str, tuple[_Stats, float]] = {}
 
@@ -136,21 +138,22 @@ class Intake:
         except (OSError, ValueError, AttributeError):
             return {}
 
-    def _looked_at(self) -> Iterator[tuple[str, _Stats]]:
+    def _looked_at(self) -> dict[str, _Stats]:
         """The files that an earlier process had no question about."""
-        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
-            for name, (changed, size, moved) in json.loads(self._seen.read_text("utf-8")).items():
-                yield name, (changed, size, moved)
+        try:
+            saved = json.loads(self._seen.read_text("utf-8"))
+            return {name: (changed, size, moved) for name, (changed, size, moved) in saved.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
 
     def flush(self) -> None:
         """Write down which files need no second look. Losing it costs only time."""
         kept = {name: entry for name, entry in self._stats.items() if not entry[1]}
         if kept != self._kept:
             self._kept = kept
+            plain = {name: stats for name, (stats, _) in kept.items()}
             with contextlib.suppress(OSError):
-                write_atomic(
-                    self._seen, json.dumps({name: stats for name, (stats, _) in kept.items()}).encode()
-                )
+                write_atomic(self._seen, json.dumps(plain).encode())
 
     def _spooled(self) -> dict[str, dict[str, str]]:
         """What was copied to the spool, also when a crash came before it was noted."""

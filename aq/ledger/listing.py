@@ -14,7 +14,9 @@ from aq.core.snapshot import Problem
 from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
 
 Value = TypeVar("Value")
-_KINDS = {RECORD_SUFFIX: "record", LEASE_SUFFIX: "lease", JOB_SUFFIX: "job"}
+# In the order of the fields of Files.
+_KINDS = {JOB_SUFFIX: "job", RECORD_SUFFIX: "record", LEASE_SUFFIX: "lease"}
+_RAW_SUFFIXES = tuple(suffix.encode() for suffix in _KINDS)
 _REFUSED = (".", "..", ".git")
 _MODES = {
     b"120000": "a symbolic link",
@@ -51,7 +53,7 @@ class Listing:
     def after(self, raw: bytes, oid_size: int) -> Listing:
         """The listing of the same folder with another tree."""
         entries = {name: (mode, oid) for mode, name, oid in names_of(raw, oid_size)}
-        changed = {name for name, _ in self.entries.items() ^ entries.items()}
+        changed = {name for name, _ in self.entries.items() ^ entries.items()} if self.entries else entries
         files, strays = dict(self.files), dict(self.strays)
         touched = set()
         for raw_name in changed:
@@ -62,11 +64,15 @@ class Listing:
             else:
                 _put(strays, name, _stray(name, entries.get(raw_name)))
         for stem in touched:
-            found = {suffix: entries.get(f"{stem}{suffix}".encode()) for suffix in _KINDS}
-            _put(files, stem, _files(found))
-            for suffix, entry in found.items():
-                lonely = "" if stem in files else f"a {_KINDS[suffix]} without a job"
-                _put(strays, f"{stem}{suffix}", _irregular(entry) or lonely if entry else "")
+            found = [entries.get(stem.encode() + suffix) for suffix in _RAW_SUFFIXES]
+            blobs = [entry[1].hex() if entry and entry[0] == FILE_MODE else "" for entry in found]
+            known = bool(blobs[0] or blobs[1])
+            _put(files, stem, Files(*blobs) if known else None)
+            for suffix, entry, blob in zip(_KINDS, found, blobs, strict=True):
+                if entry and not (blob and known):
+                    strays[stem + suffix] = _irregular(entry) or f"a {_KINDS[suffix]} without a job"
+                elif strays:
+                    strays.pop(stem + suffix, None)
         return Listing(entries, files, strays, frozenset(touched))
 
 
@@ -83,13 +89,6 @@ def _stem(name: str) -> str:
         if name.endswith(suffix) and is_id(name[: -len(suffix)]):
             return name[: -len(suffix)]
     return ""
-
-
-def _files(found: Mapping[str, tuple[bytes, bytes] | None]) -> Files | None:
-    plain = {
-        _KINDS[suffix]: entry[1].hex() for suffix, entry in found.items() if entry and not _irregular(entry)
-    }
-    return Files(**plain) if "job" in plain or "record" in plain else None
 
 
 def _irregular(entry: tuple[bytes, bytes]) -> str:

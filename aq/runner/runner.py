@@ -17,6 +17,7 @@ from aq.runner.guard import guard
 from aq.runner.state import State
 
 SLEEP_JUMP = 30.0
+ASIDE_SECONDS = 60.0
 
 
 class Runner(State):
@@ -27,6 +28,7 @@ class Runner(State):
         self._fetch_due = self._view_due = self._push_due = 0.0
         self._last_tick = self.clock.boottime()
         self._known_tip = ""
+        self._aside: dict[str, float] = {}
         self.ledger.on_fetch = self._fetched
         self.ledger.vet = self.watch.vet
         self.beat.compose = lambda: presence.compose(self)
@@ -68,8 +70,12 @@ class Runner(State):
             self.hurry = False
             return 0.0
         now = self.clock.boottime()
-        due = [self._fetch_due, self.beat_due, *([self._push_due] if self.pending else [])]
+        due = [self._fetch_due, self.beat_due, *([self._push_due] if self._ready(now) else [])]
         return max(0.02, min(due) - now)
+
+    def _ready(self, now: float) -> list[Operation]:
+        """What may be pushed now: all but the results that the remote would not take a moment ago."""
+        return [op for op_id, op in self.pending.items() if now >= self._aside.get(op_id, 0.0)]
 
     def _collect(self, timeout: float) -> None:
         """What the bench has to report becomes operations, on disk before they are pushed."""
@@ -126,11 +132,10 @@ class Runner(State):
     def _act(self) -> None:
         """Push everything that is pending as one group, with the beat riding along."""
         now = self.clock.boottime()
-        beat_due = now >= self.beat_due
-        if not (self.pending and now >= self._push_due) and not beat_due:
+        operations = self._ready(now)
+        if not (operations and now >= self._push_due) and now < self.beat_due:
             return
         self._push_due = now + self.settings.cadence.push_interval
-        operations = list(self.pending.values())
         landings = {op.op_id: op for op in operations if isinstance(op, Land)}
         stacked = [extra for op in operations for extra in (op, *self._after(op, landings))]
         for extra in stacked:
@@ -156,7 +161,13 @@ class Runner(State):
             self.offline = result.why
             self._push_due = self.clock.boottime() + self.settings.cadence.poll
             return
+        if isinstance(result, Waiting) and operation.proof in self.held:
+            # A result of ours is never given up: the lease lives on until the remote takes it.
+            self.say(f"{operation.about}: {result.why}; trying again in {ASIDE_SECONDS:.0f}s")
+            self._aside[operation.op_id] = self.clock.boottime() + ASIDE_SECONDS
+            return
         self.pending.pop(operation.op_id, None)
+        self._aside.pop(operation.op_id, None)
         self.hurry, self.idle = True, False
         line = self.clone.submitted(result)
         if line:

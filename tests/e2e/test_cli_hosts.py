@@ -40,6 +40,13 @@ def endless(folder: Path, front: str = "") -> str:
     return f"---\nengine: shell\n{front}\n---\ntouch {folder}/$AQ_JOB.started\nsleep 600\n"
 
 
+def patient(folder: Path) -> str:
+    """A job that says that it started, and ends when it is told to go."""
+    return (
+        f"---\nengine: shell\n---\ntouch {folder}/started\nwhile [ ! -e {folder}/go ]; do sleep 0.1; done\n"
+    )
+
+
 def start(fleet: Fleet, folder: Path, job: str, front: str = "") -> None:
     """A job that runs on ada."""
     fleet.you.drop(job, endless(folder, front))
@@ -77,10 +84,7 @@ def test_cancel_stops_the_engine_of_a_running_job(calm: Fleet, tmp_path: Path) -
 
 
 def test_pause_lets_running_work_end_and_claims_nothing_until_resumed(calm: Fleet, tmp_path: Path) -> None:
-    calm.you.drop(
-        "first",
-        f"---\nengine: shell\n---\ntouch {tmp_path}/started\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.1; done\n",
-    )
+    calm.you.drop("first", patient(tmp_path))
     calm.you.aq("status")
     calm.start("ada")
     wait_until((tmp_path / "started").exists, what="the engine")
@@ -106,10 +110,7 @@ def test_pause_with_stop_ends_the_engines_and_charges_no_attempt(calm: Fleet, tm
 
 
 def test_drain_lets_the_host_of_this_machine_finish_and_end(calm: Fleet, tmp_path: Path) -> None:
-    calm.machine("ada").drop(
-        "last",
-        f"---\nengine: shell\n---\ntouch {tmp_path}/started\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.1; done\n",
-    )
+    calm.machine("ada").drop("last", patient(tmp_path))
     process = calm.start("ada")
     wait_until((tmp_path / "started").exists, what="the engine")
     assert "ada finishes what runs" in calm.machine("ada").aq("drain").stdout
@@ -155,11 +156,9 @@ def test_why_names_every_reason_that_keeps_a_job_waiting(calm: Fleet, tmp_path: 
 
 def test_files_of_phase_0_run_unchanged_and_prose_is_never_executed(calm: Fleet, tmp_path: Path) -> None:
     place = tmp_path / "place"
+    keys = f"engine: shell\ncwd: {place}\nyolo: true\nlock: place\ntimeout: 30s\nverify: test -f here"
     place.mkdir()
-    calm.you.drop(
-        "old",
-        f"---\nengine: shell\ncwd: {place}\nyolo: true\nlock: place\ntimeout: 30s\nverify: test -f here\n---\ntouch here\n",
-    )
+    calm.you.drop("old", f"---\n{keys}\n---\ntouch here\n")
     calm.you.drop("older", f"---\nengine: shell\ncwd: {place}\n---\npwd > there\n")
     calm.you.drop("prose", f"touch {tmp_path}/executed\n")
     calm.you.aq("status")

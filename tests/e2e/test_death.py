@@ -213,9 +213,10 @@ def test_a_host_killed_while_it_verifies_leaves_a_branch_that_another_verifies(
     mortal: Fleet, tmp_path: Path, target: Path
 ) -> None:
     verify = f"'echo $AQ_EPOCH >> {tmp_path}/checks; test $AQ_EPOCH = 2 || sleep 300'"
-    text = f"---\nengine: shell\nrepo: target\nverify: {verify}\n---\necho $AQ_EPOCH >> {tmp_path}/runs\necho x > work.txt\n"
+    front = f"engine: shell\nrepo: target\nverify: {verify}"
+    text = f"---\n{front}\n---\necho $AQ_EPOCH >> {tmp_path}/runs\necho x > work.txt\n"
     start_on(mortal, "ada", "judged", text)
-    wait_until(lambda: (tmp_path / "checks").exists(), what="the first verify")
+    wait_until((tmp_path / "checks").exists, what="the first verify")
     dead(mortal, "ada")
     mortal.start("bob")
     wait_until(in_stage(mortal, "judged", Stage.TESTING, 2), what="the second verify")

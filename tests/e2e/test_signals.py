@@ -60,7 +60,8 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 
 def lingering(traces: Path, front: str = "") -> str:
     """A job that leaves work and a trace, then waits for `go`."""
-    return f"---\nengine: shell\n{front}\n---\necho half > work.txt\ntouch {traces}/started\nwhile [ ! -e {traces}/go ]; do sleep 0.1; done\n"
+    script = f"echo half > work.txt\ntouch {traces}/started\nwhile [ ! -e {traces}/go ]; do sleep 0.1; done\n"
+    return f"---\nengine: shell\n{front}\n---\n{script}"
 
 
 def test_ctrl_c_ends_an_idle_host_and_it_says_goodbye(calm: Fleet, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Replays a hub's history commit by commit with plain git, and checks that each commit of aq is one legal
-row of the transition table for one job (DESIGN section 5, invariants I1 to I7 as far as commits show them)."""
+"""Replays a hub's history commit by commit with plain git, and checks that each commit of aq is one legal row
+of the transition table for one job (DESIGN section 5, invariants I1 to I7 as far as commits show them)."""
 
 from __future__ import annotations
 

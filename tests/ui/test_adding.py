@@ -13,7 +13,7 @@ from tests.support.story import Story, hand_write
 from tests.ui.conftest import Person
 
 _CANARY = "ghp_" + "0" * 36
-_TICK = "queue/aq.yaml"
+_SETTINGS = "queue/aq.yaml"
 
 
 def waiting(fleet: Fleet) -> list[str]:
@@ -42,8 +42,9 @@ def test_standard_input_is_a_job_file(aq: Person, fleet: Fleet, monkeypatch: pyt
 
 
 def test_options_that_a_file_would_not_get_are_refused(aq: Person, fleet: Fleet) -> None:
-    (fleet.root / "one.md").write_text(HELLO)
-    assert "write `engine:` in the file" in aq.refused("add", "--engine", "shell", str(fleet.root / "one.md"), code=2)
+    path = fleet.root / "one.md"
+    path.write_text(HELLO)
+    assert "write `engine:` in the file" in aq.refused("add", "--engine", "shell", str(path), code=2)
     assert waiting(fleet) == []
 
 
@@ -62,7 +63,9 @@ def test_a_secret_is_refused_by_line_and_never_printed_unless_allowed(aq: Person
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("---\nenigne: shell\n---\nx\n", ":2: unknown key 'enigne'; did you mean 'engine'?", id="a key"),
+        pytest.param(
+            "---\nenigne: shell\n---\nx\n", ":2: unknown key 'enigne'; did you mean 'engine'?", id="a key"
+        ),
         pytest.param(
             "---\nengine: shell\npriority: urgent\n---\nx\n",
             ":3: priority: 'urgent' is not known; write one of 'critical', 'high', 'medium' or 'low'",
@@ -81,7 +84,7 @@ def test_check_without_a_file_reads_the_inbox_the_settings_and_the_queue(aq: Per
     told.inbox("good")
     assert aq("check").out == "ok  2 files checked\n"
     (aq.machine.path / "queue/inbox/bad.md").write_text("---\nengine: [\n---\n")
-    hand_write(aq.machine.path, _TICK, "wipp: {}\n")
+    hand_write(aq.machine.path, _SETTINGS, "wipp: {}\n")
     out = aq("check", code=1).out
     assert "queue/inbox/bad.md:" in out
     assert "queue/aq.yaml:1: unknown key 'wipp'" in out

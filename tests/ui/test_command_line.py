@@ -38,8 +38,8 @@ def test_the_general_help_lists_every_command_with_its_line(capsys: pytest.Captu
 
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_the_version_is_told_without_importing_anything_heavy(option: str) -> None:
-    script = f"import sys; sys.argv = ['aq', '{option}']\nfrom aq.__main__ import main\nmain()\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = "import sys\nfrom aq.__main__ import main\nmain()\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, option], capture_output=True, text=True, check=True)
     version, modules = done.stdout.splitlines()
     assert re.fullmatch(r"aq \d\S*", version)
     assert not _HEAVY & set(modules.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from aq.core.lifecycle import Stage
+from aq.ledger.paths import host_state
+from aq.ledger.store import load_config
 from tests.support.fleet import Fleet, wait_until
 from tests.ui.conftest import Person
 
@@ -67,8 +70,8 @@ def test_what_stops_a_job_stops_its_engine(
 def test_drain_finishes_what_runs_and_ends_the_host(
     aq: Person, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = f"---\nengine: shell\n---\ntouch {tmp_path}/started\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.05; done\n"
-    fleet.you.drop("one", work)
+    work = f"touch {tmp_path}/started\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.05; done\n"
+    fleet.you.drop("one", f"---\nengine: shell\n---\n{work}")
     aq("status")
     process = fleet.start("ada")
     wait_until((tmp_path / "started").exists, what="the engine")
@@ -84,9 +87,6 @@ def test_drain_finishes_what_runs_and_ends_the_host(
 
 
 def test_drain_never_signals_a_stranger_that_got_the_number_of_a_dead_host(aq: Person, fleet: Fleet) -> None:
-    from aq.ledger.paths import host_state
-    from aq.ledger.store import load_config
-
     config = load_config(fleet.you.paths)
     state = host_state(config.url, config.branch, "ghost")
     state.mkdir(parents=True)
@@ -94,8 +94,6 @@ def test_drain_never_signals_a_stranger_that_got_the_number_of_a_dead_host(aq: P
     try:
         pid = state / "pid"
         pid.write_text(str(stranger.pid))
-        import os
-
         os.utime(pid, (1_000_000_000, 1_000_000_000))
         aq.refused("drain")
         assert stranger.poll() is None
@@ -104,7 +102,9 @@ def test_drain_never_signals_a_stranger_that_got_the_number_of_a_dead_host(aq: P
         stranger.wait()
 
 
-def test_files_of_phase_0_run_unchanged_and_prose_is_never_executed(aq: Person, fleet: Fleet, tmp_path: Path) -> None:
+def test_files_of_phase_0_run_unchanged_and_prose_is_never_executed(
+    aq: Person, fleet: Fleet, tmp_path: Path
+) -> None:
     place = tmp_path / "place"
     place.mkdir()
     front = f"engine: shell\ncwd: {place}\nyolo: true\nlock: place\ntimeout: 1m\nverify: test -f old"
@@ -120,9 +120,11 @@ def test_files_of_phase_0_run_unchanged_and_prose_is_never_executed(aq: Person, 
     assert "lacks engine-class:agentic-coder" in said
 
 
-def test_logs_follow_until_ctrl_c_and_say_where_a_run_was(aq: Person, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_follow_until_ctrl_c_and_say_where_a_run_was(
+    aq: Person, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fleet.you.drop("one", "---\nengine: shell\n---\necho from the run\n")
-    fleet.you.drop("two", "---\nneeds: []\n---\n".replace("needs: []", "engine: shell\ndeps: [nothing]") + "true\n")
+    fleet.you.drop("two", "---\nengine: shell\ndeps: [nothing]\n---\ntrue\n")
     aq("status")
     finish(fleet)
     assert "it ran on ada: look there" in aq.refused("logs", "one")

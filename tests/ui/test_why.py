@@ -9,8 +9,8 @@ from tests.support.fleet import op
 from tests.support.story import Story, hand_write
 from tests.ui.conftest import Person
 
-SETTINGS = "queue/aq.yaml"
-NEEDS_SHELL = "---\nengine: shell\n{}\n---\ntrue\n"
+_SETTINGS = "queue/aq.yaml"
+_SHELL = "---\nengine: shell\n{}\n---\ntrue\n"
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ NEEDS_SHELL = "---\nengine: shell\n{}\n---\ntrue\n"
     ],
 )
 def test_the_jobs_own_reason_is_named(aq: Person, told: Story, front: str, reason: str) -> None:
-    told.building("other", NEEDS_SHELL.format("lock: db"))
-    told.inbox("one", NEEDS_SHELL.format(front))
+    told.building("other", _SHELL.format("lock: db"))
+    told.inbox("one", _SHELL.format(front))
     assert reason in aq("why", "one").out
     assert any(reason in said for said in aq("why", "one", "--json").json["reasons"])
     row = next(row for row in aq("status", "--json").json["rows"] if row["job"] == "one")
@@ -55,7 +55,7 @@ def test_the_fleets_limit_is_named(aq: Person, told: Story, settings: str, reaso
     told.building("other")
     told.testing("done")
     told.inbox("one")
-    hand_write(aq.machine.path, SETTINGS, f"{settings}\n")
+    hand_write(aq.machine.path, _SETTINGS, f"{settings}\n")
     assert reason in aq("why", "one").out
 
 
