@@ -172,7 +172,8 @@ def test_files_of_phase_0_run_unchanged_and_prose_is_never_executed(calm: Fleet,
 
 def test_the_log_of_a_run_is_shown_harmlessly_and_its_secrets_never(calm: Fleet, tmp_path: Path) -> None:
     canary = "gh" + "p_" + "X" * 36
-    script = "printf '\\033]0;owned\\007[red]plain\\n'\nprintf 'gh%s_%s\\n' p $(printf 'X%.0s' $(seq 36))\nexit 3\n"
+    secret = "printf 'gh%s_%s\\n' p $(printf 'X%.0s' $(seq 36))"
+    script = f"printf '\\033]0;owned\\007[red]plain\\n'\n{secret}\nexit 3\n"
     calm.machine("ada").drop("loud", f"---\nengine: shell\nretry: {{max: 0}}\n---\n{script}")
     calm.start("ada", "--until-idle").wait(60)
     said = calm.machine("ada").aq("logs", "loud").stdout
