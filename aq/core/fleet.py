@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aq.core.instants import Instant, require_instant
+from aq.core.lease import require_ttl
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Beat:
 
     def __post_init__(self) -> None:
         require_instant(self.at)
+        require_ttl(self.ttl)
 
 
 @dataclass(frozen=True, slots=True)

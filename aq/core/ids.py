@@ -33,7 +33,12 @@ def slug(text: str, limit: int = MAX_ID) -> str:
 
 def suffixed(stem: str, suffix: str) -> str:
     """`<stem>-<suffix>`, the stem shortened so that the whole stays a legal id."""
-    return f"{slug(stem, MAX_ID - 1 - len(suffix))}-{suffix}"
+    room = MAX_ID - 1 - len(suffix)
+    if len(slug(stem)) > room:
+        # Two long names that differ only at their ends must stay different.
+        digest = base64.b32encode(hashlib.sha256(stem.encode()).digest()).decode().lower()[:4]
+        return f"{slug(stem, room - 5)}-{digest}-{suffix}"
+    return f"{slug(stem, room)}-{suffix}"
 
 
 def keyed_id(stem: str, idempotency_key: str) -> str:

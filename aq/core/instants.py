@@ -10,17 +10,18 @@ from aq.core.errors import AqError
 
 Instant = str
 _INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
+_LAST_SECOND = 253402300799
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def instant(unix_seconds: float) -> Instant:
-    """Unix seconds as an instant."""
-    return datetime.fromtimestamp(int(unix_seconds), UTC).strftime(_FORMAT)
+    """Unix seconds as an instant; a commit may claim any time, and years have four digits here."""
+    return datetime.fromtimestamp(min(max(0, int(unix_seconds)), _LAST_SECOND), UTC).strftime(_FORMAT)
 
 
 def unix(at: Instant) -> int:
     """An instant as unix seconds."""
-    return int(datetime.strptime(at, _FORMAT).replace(tzinfo=UTC).timestamp())
+    return int(datetime.fromisoformat(at).timestamp())
 
 
 def require_instant(*values: Instant | None) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aq.core.errors import AqError
 from aq.core.instants import Instant, require_instant
+
+MAX_TTL = 366 * 86400.0
+
+
+def require_ttl(ttl: float) -> None:
+    """Raise unless a lease with this ttl (seconds) can ever lapse: not for nan, nor for infinity."""
+    if not 0 < ttl <= MAX_TTL:
+        raise AqError(f"a ttl of {ttl} s is impossible", "it is between 0 and 366 days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ class Lease:
 
     def __post_init__(self) -> None:
         require_instant(self.acquired_at)
+        require_ttl(self.ttl)
 
     @property
     def fence(self) -> Fence:

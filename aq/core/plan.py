@@ -69,11 +69,18 @@ def free_slots(snapshot: Snapshot, hosts: Mapping[str, Beat]) -> dict[str, int]:
     return {name: max(0, count) for name, count in free.items()}
 
 
-def plan(snapshot: Snapshot, hosts: Mapping[str, Beat], now: Instant, memory: Memory | None = None) -> Plan:
-    """Who takes which job now. `hosts` are the live ones, the observer included."""
+def plan(
+    snapshot: Snapshot,
+    hosts: Mapping[str, Beat],
+    now: Instant,
+    memory: Memory | None = None,
+    first: int | None = None,
+) -> Plan:
+    """Who takes which job now. `hosts` are the live ones, the observer included. With `first`, only what
+    the first waiting jobs get: it does not depend on those behind them."""
     passed = (memory or Memory()).passed
     blocked = fleet_blockers(snapshot)
-    waiting_jobs = sorted(snapshot.stages.get(Stage.INBOX, {}).values(), key=lambda job: job.order)
+    waiting_jobs = snapshot.waiting(first)
     if blocked:
         return Plan((), {job.id: blocked[0] for job in waiting_jobs})
     to_verify = [

@@ -22,6 +22,8 @@ SHAPES = {
 }
 _ANY = re.compile("|".join(f"(?P<k{n}>{shape})" for n, shape in enumerate(SHAPES.values())))
 _KINDS = tuple(SHAPES)
+# In a prompt `postgres://user:password@localhost` is mostly an example; in a log it is not to be kept.
+_USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/:@]*:[^\s/@]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +46,5 @@ def redact(text: str, known: tuple[str, ...] = ()) -> str:
     """The text with known values and secret shapes replaced by their kind."""
     for value in sorted(filter(None, known), key=len, reverse=True):
         text = text.replace(value, "[redacted:environment]")
+    text = _USERINFO.sub(r"\1[redacted:password]@", text)
     return _ANY.sub(lambda match: f"[redacted:{_KINDS[int((match.lastgroup or 'k0')[1:])]}]", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aq.core.change import Change
 from aq.core.job import Job
@@ -26,6 +26,14 @@ class Archive(Protocol):
 
     def undelivered(self) -> list[Job]:
         """Shipped jobs whose work is still to be merged into its target."""
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """Jobs that know their order without being looked at one by one."""
+
+    def first(self, count: int) -> list[Job]:
+        """The first ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,13 @@ class Snapshot:
         """The jobs of some stages, or of all but the archive."""
         for stage in stages or Stage:
             yield from self.stages.get(stage, {}).values()
+
+    def waiting(self, first: int | None = None) -> list[Job]:
+        """The jobs of the inbox in their order: all, or only the first ones."""
+        inbox = self.stages.get(Stage.INBOX, {})
+        if first is not None and isinstance(inbox, Ordered):
+            return inbox.first(first)
+        return sorted(inbox.values(), key=lambda job: job.order)[:first]
 
     def leased(self) -> Iterator[Job]:
         """The jobs that a host holds."""

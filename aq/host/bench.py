@@ -24,7 +24,8 @@ _MIN_SECRET = 8
 def _secret_values() -> tuple[str, ...]:
     """The values of this machine's variables that seem to hold secrets."""
     names = [name for name in os.environ if any(word in name.upper() for word in _SECRET_WORDS)]
-    return tuple(os.environ[name] for name in names if len(os.environ[name]) >= _MIN_SECRET)
+    lines = (line.strip() for name in names for line in os.environ[name].splitlines())
+    return tuple(dict.fromkeys(line for line in lines if len(line) >= _MIN_SECRET))
 
 
 class Bench:
@@ -101,7 +102,7 @@ class Bench:
         except Exception as error:
             # The repository may be away for now: this is tried again, and a thread may not just die.
             report = Brought(job.id, error=str(error))
-        self.reports.put(report)
+        self.kit.report(report)
 
     def wake(self) -> None:
         """Make a waiting `take_reports` return."""

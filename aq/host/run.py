@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aq.core.lease import Fence
+from aq.core.secrets import redact
 from aq.core.settle import Ending, Outcome
-from aq.core.work import Checked, Ended, Order, Report
+from aq.core.work import Brought, Checked, Ended, Order, Report
 from aq.host.checks import last_line, run_checks
 from aq.host.config import HostConfig
 from aq.host.engines import ENGINES
@@ -74,6 +75,20 @@ class Kit:
             under=order.under,
         )
 
+    def report(self, report: Report) -> None:
+        """Hand a report to the runner. Its words go into the queue: no secret may be in them."""
+        match report:
+            case Ended(outcome=outcome):
+                report = replace(
+                    report, outcome=replace(outcome, reason=redact(outcome.reason, self.secrets))
+                )
+            case Checked(error=error):
+                report = replace(report, error=redact(error, self.secrets))
+            case Brought(conflict=conflict, error=error):
+                conflict, error = redact(conflict, self.secrets), redact(error, self.secrets)
+                report = replace(report, conflict=conflict, error=error)
+        self.reports.put(report)
+
     def log_path(self, fence: Fence) -> Path:
         """Where a run's log goes."""
         return self.logs / fence.job / f"{fence.epoch}.log"
@@ -119,7 +134,7 @@ class Run:
                 self._prepare_verify()
             else:
                 outcome = self._engine()
-                self.kit.reports.put(Ended(order.fence, outcome))
+                self.kit.report(Ended(order.fence, outcome))
                 if outcome.ending is not Ending.DONE:
                     return
                 self.verify_may_start.wait()
@@ -129,7 +144,7 @@ class Run:
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             judging = order.verify_tip or self.verify_may_start.is_set()
-            self.kit.reports.put(
+            self.kit.report(
                 Checked(order.fence, (), what)
                 if judging
                 else Ended(order.fence, Outcome(Ending.INFRA, reason=what))
@@ -140,6 +155,8 @@ class Run:
     def _engine(self) -> Outcome:
         manifest = self.order.manifest
         try:
+            if manifest.cwd and not self.kit.config.may_enter(manifest.cwd):
+                raise WorkspaceError(f"cwd {manifest.cwd} is outside this host's roots")
             self.workspace = self._prepare()
         except ConflictError as error:
             return Outcome(Ending.HELD, reason=f"its base: {error.what}")
@@ -278,9 +295,9 @@ class Run:
 
         checks = run_checks(order.manifest.verify, workspace.path, command)
         if self.stop_reason:
-            self.kit.reports.put(Checked(order.fence, (), self.stop_reason))
+            self.kit.report(Checked(order.fence, (), self.stop_reason))
         else:
-            self.kit.reports.put(Checked(order.fence, checks))
+            self.kit.report(Checked(order.fence, checks))
 
     def stop(self, reason: str) -> None:
         """Stop the processes; a report follows. The first reason stays."""

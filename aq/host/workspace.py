@@ -3,6 +3,7 @@ The result is captured with the mirror's git dir, so that nothing the agent plan
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Workspace:
             "GIT_WORK_TREE": str(self.path),
             "GIT_INDEX_FILE": str(index),
         }
+        _unnest(self.path)
         must("read-tree", self.base, env=place)
         must("add", "--all", "--", ".", cwd=self.path, env=place)
         tree = must("write-tree", env=place)
@@ -48,6 +50,20 @@ class Workspace:
             if mirror.create(name, tip):
                 return Captured(name, tip, pushed=True)
         return Captured(branch, tip, pushed=False)
+
+
+def _unnest(workspace: Path) -> None:
+    """Take the git folders of nested repositories out of the tree. With them git would record a link
+    to a commit that nobody has instead of the files, or refuse to add anything."""
+    for folder, names, files in os.walk(workspace):
+        if Path(folder) == workspace:
+            names[:] = [name for name in names if name != ".git"]
+            continue
+        if ".git" in names:
+            shutil.rmtree(Path(folder) / ".git", ignore_errors=True)
+            names.remove(".git")
+        if ".git" in files:
+            (Path(folder) / ".git").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

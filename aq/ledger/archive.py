@@ -33,7 +33,9 @@ class _Day:
         """The jobs whose record says that delivery is wanted. A day folder never changes under its
         own id, so this is found once."""
         if self._wanting is None:
-            names = {name: oid.hex() for _, name, oid in names_of(self.raw, self.size)}
+            names = {
+                name: oid.hex() for mode, name, oid in names_of(self.raw, self.size) if mode == FILE_MODE
+            }
             oids = {name: oid for name, oid in names.items() if name.endswith(RECORD_SUFFIX.encode())}
             fresh = [oid for oid in oids.values() if oid not in parser.settled]
             contents = dict(zip(fresh, parser.objects.read_many(fresh), strict=True))
@@ -117,7 +119,11 @@ class TreeArchive:
         """The shipped job with its record, parsed now."""
         for day in self.days:
             if day.has(job):
-                blobs = {name: oid.hex() for _, name, oid in names_of(day.raw, day.size)}
-                files = Files(blobs[f"{job}{JOB_SUFFIX}".encode()], blobs[f"{job}{RECORD_SUFFIX}".encode()])
+                blobs = {
+                    name: oid
+                    for name, (mode, oid) in entries_of(day.raw, day.size).items()
+                    if mode == FILE_MODE
+                }
+                files = Files(blobs.get(f"{job}{JOB_SUFFIX}", ""), blobs.get(f"{job}{RECORD_SUFFIX}", ""))
                 return Folder(self._parser, Stage.SHIPPED, day.path, Listing(files={job: files}))[job]
         return None

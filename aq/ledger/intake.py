@@ -67,6 +67,11 @@ def new_op_id() -> str:
     return secrets.token_hex(8)
 
 
+def content_suffix(blob: str) -> str:
+    """Four base32 characters that a blob id gives."""
+    return base64.b32encode(bytes.fromhex(blob)).decode().lower()[:4]
+
+
 def random_suffix() -> str:
     """Four random base32 characters, for a job id."""
     return base64.b32encode(secrets.token_bytes(3)).decode().lower()[:4]
@@ -201,6 +206,7 @@ class Intake:
             return
         present = {entry.name for entry in entries}
         self._stats = {name: entry for name, entry in self._stats.items() if name in present}
+        waiting = snapshot.stages.get(Stage.INBOX, {})
         for entry in sorted(entries, key=lambda entry: entry.name):
             name = entry.name
             try:
@@ -209,7 +215,7 @@ class Intake:
                 continue
             stats = (info.st_mtime_ns, info.st_size, info.st_ctime_ns)
             job = self.taken[name]["job"] if name in self.taken else name.removesuffix(JOB_SUFFIX)
-            if self._stats.get(name) != (stats, "") or not snapshot.known(job):
+            if self._stats.get(name) != (stats, "") or not (job in waiting or snapshot.known(job)):
                 yield name, stats
 
     def _settled(self, name: str, stats: _Stats) -> bool:
@@ -271,11 +277,20 @@ class Intake:
         mine = self.taken.get(name, {}).get("job") == wanted or self._at_head(name) != ""
         if present and present.stage is Stage.INBOX and present.record.epoch == 0 and mine:
             return Revise(job=wanted, **common)
+        if present and manifest.idempotency_key and (present.stage, present.record.epoch) != (Stage.INBOX, 0):
+            key = manifest.idempotency_key
+            raise InvalidFileError(
+                f"its idempotency key {key!r} belongs to {present.id}, which was claimed before",
+                "use another key for other content",
+                file=f"{QUEUE}/inbox/{name}",
+                line=1,
+            )
         if present and self._at_head(name):
             # A late edit of a job that was claimed: the view keeps it aside and says so.
             return None
         if snapshot.known(wanted) and not manifest.idempotency_key:
-            wanted = suffixed(wanted, random_suffix())
+            # From the content, so that two processes of this clone that see the file agree.
+            wanted = suffixed(wanted, content_suffix(blob))
         return Add(job=wanted, **common)
 
     def _at_head(self, name: str) -> str:

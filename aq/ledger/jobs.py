@@ -3,7 +3,7 @@ changed by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,6 +18,7 @@ from aq.core.snapshot import Archive, NoArchive, Problem
 from aq.ledger.listing import Files, Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
+from aq.ledger.order import OrderIndex
 
 # When a job of the inbox at a tip arrived.
 Arrived = Callable[[str, str], Instant | None]
@@ -67,11 +68,19 @@ class Folder(Mapping[str, Job]):
         """Parse this job anew when it is looked at next."""
         self._jobs.pop(name, None)
 
-    def load(self) -> None:
-        """Parse everything at once: far fewer round trips than one by one."""
-        names = [name for name in self.files if name not in self._jobs]
-        if names:
-            self._jobs.update(zip(names, self._parser.parse(self, names), strict=True))
+    def load(self, names: Iterable[str] | None = None) -> list[Job]:
+        """Parse all jobs, or some, at once: far fewer round trips than one by one."""
+        wanted = list(self.files if names is None else names)
+        fresh = [name for name in wanted if name not in self._jobs]
+        if fresh:
+            self._jobs.update(zip(fresh, self._parser.parse(self, fresh), strict=True))
+        return [self._jobs[name] for name in wanted]
+
+    def first(self, count: int) -> list[Job]:
+        """The first waiting jobs in order."""
+        defaults = self._parser.defaults
+        priority = str(defaults.priority) if "priority" in defaults.given else ""
+        return self.load(self._parser.order.first(count, self.files, priority, self.load))
 
     def values(self):  # type: ignore[no-untyped-def]
         """All jobs, in no particular order."""
@@ -82,8 +91,8 @@ class Folder(Mapping[str, Job]):
 class JobParser:
     """Turns the files of jobs into Job values."""
 
-    def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived) -> None:
-        self.objects, self.cache, self.arrived = objects, cache, arrived
+    def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived, order: OrderIndex) -> None:
+        self.objects, self.cache, self.arrived, self.order = objects, cache, arrived, order
         self.defaults = Manifest()
         self.archive: Archive = NoArchive()
         self.duplicates: Mapping[str, str] = {}

@@ -20,6 +20,7 @@ from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects, PlumbingObjects
+from aq.ledger.order import OrderIndex
 from aq.ledger.pusher import SECONDS, Pusher
 from aq.ledger.reader import Reader
 from aq.ledger.remote import BranchGoneError, Remote
@@ -60,7 +61,8 @@ class Ledger:
         self.history = History(self.objects, git_dir, self.oid_size)
         self.arrivals = Arrivals(self.objects, git_dir, self.oid_size)
         self.cache = ParseCache(self.store.paths.home / "parsed.jsonl", self.objects.read)
-        self.reader = Reader(self.objects, self.cache, self.arrivals.times, self.oid_size)
+        self.order = OrderIndex(git_dir / "aq-order.json")
+        self.reader = Reader(self.objects, self.cache, self.arrivals.times, self.oid_size, self.order)
         tip = self.store.seen_tip()
         if tip and self.objects.has(tip):
             self.tip = tip
@@ -70,6 +72,7 @@ class Ledger:
         self.cache.flush()
         with contextlib.suppress(MissingObjectError):
             self.arrivals.flush()
+        self.order.flush()
         self.objects.close()
         if not self.role.startswith("run-"):
             import shutil

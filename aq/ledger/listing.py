@@ -85,10 +85,8 @@ def _put(values: dict[str, Value], name: str, value: Value | None) -> None:
 
 def _stem(name: str) -> str:
     """The job that a file of this name belongs to, or nothing."""
-    for suffix in _KINDS:
-        if name.endswith(suffix) and is_id(name[: -len(suffix)]):
-            return name[: -len(suffix)]
-    return ""
+    stem, dot, rest = name.partition(".")
+    return stem if dot + rest in _KINDS and is_id(stem) else ""
 
 
 def _irregular(entry: tuple[bytes, bytes]) -> str:

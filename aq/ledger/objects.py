@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import subprocess
 import zlib
@@ -18,6 +19,9 @@ from aq.ledger.gitproc import check, spawn
 
 # Requests in flight at once: their text stays far below a pipe's buffer, so writing never blocks.
 _BATCH = 100
+# A job file may have 1 MiB: one byte more is enough to say that it is too long.
+MAX_BLOB = 2 * 1024 * 1024
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KEPT_BYTES = 64 * 1024 * 1024
 
 
@@ -59,6 +63,8 @@ class Objects:
         return [self._kept[oid] if oid in self._kept else found[oid] for oid in wanted]
 
     def _ask(self, oids: list[str]) -> list[bytes]:
+        if not all(_OID.fullmatch(oid) for oid in oids):
+            raise MissingObjectError("an object id is malformed")
         reader = self._reader
         if reader is None or reader.poll() is not None:
             self.close()
@@ -83,8 +89,13 @@ class Objects:
         head = reader.stdout.readline().split()
         if len(head) != 3:
             raise MissingObjectError(f"object {oid} is missing or damaged in the store")
-        content = reader.stdout.read(int(head[2]))
-        reader.stdout.read(1)
+        size = int(head[2])
+        kept = min(size, MAX_BLOB) if head[1] == b"blob" else size
+        content = reader.stdout.read(kept)
+        left = size - kept + 1
+        while left > 0:
+            # A packed bomb of a few megabytes may unpack to gigabytes: read on, but keep nothing.
+            left -= len(reader.stdout.read(min(left, 1 << 20))) or left
         return content
 
     def has(self, oid: str) -> bool:

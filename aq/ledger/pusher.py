@@ -209,5 +209,14 @@ class Pusher:
             aside = Waiting(operations[0], f"the remote refused it: {pushed.words}", policy=True)
             results[operations[0].op_id] = aside
             return
+        refused: set[str] = set()
         for operation in operations:
-            results.update({each.operation.op_id: each for each in self.perform([operation], None)})
+            if operation.about in refused:
+                # What builds on a refused operation is not even asked: it would look fenced.
+                results[operation.op_id] = Waiting(
+                    operation, "it waits for an operation before it", policy=True
+                )
+                continue
+            done = self.perform([operation], None)
+            refused |= {each.operation.about for each in done if isinstance(each, Waiting)} - {""}
+            results.update({each.operation.op_id: each for each in done})

@@ -3,12 +3,14 @@ a job whose files did not change is reused, a blob that was parsed is not parsed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from aq.core.layout import PROFILES, QUEUE
 from aq.core.lifecycle import Stage
-from aq.core.settings import Pause, Settings, Spend
+from aq.core.settings import Amount, Pause, Settings, Spend
 from aq.core.snapshot import OPEN_STAGES, Problem, Snapshot
 from aq.ledger.archive import TreeArchive
 from aq.ledger.commits import parse_commit
@@ -16,9 +18,10 @@ from aq.ledger.jobs import Arrived, Folder, JobParser
 from aq.ledger.listing import Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
+from aq.ledger.order import OrderIndex
 from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 
-_SPEND_DAYS = 3
+_SPEND_FILE = re.compile(r"\d{4}-\d\d-\d\d\.yaml")
 
 
 def _seniority(folder: Folder, name: str) -> tuple[bool, bool, bool]:
@@ -29,9 +32,16 @@ def _seniority(folder: Folder, name: str) -> tuple[bool, bool, bool]:
 class Reader:
     """Reads snapshots from one store, remembering the last one."""
 
-    def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived, oid_size: int = 20) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        cache: ParseCache,
+        arrived: Arrived,
+        oid_size: int = 20,
+        order: OrderIndex | None = None,
+    ) -> None:
         self.objects, self.cache, self.oid_size = objects, cache, oid_size
-        self.parser = JobParser(objects, cache, arrived)
+        self.parser = JobParser(objects, cache, arrived, order or OrderIndex())
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
 
@@ -40,7 +50,7 @@ class Reader:
         if self._last and self._last.tip == tip:
             return self._last
         root = self._entries(parse_commit(self.objects.read(tip)).tree)
-        queue = self._entries(root.get(QUEUE, (b"", ""))[1])
+        queue = self._below(root, QUEUE)
         self.parser.tip = tip
         settings, settings_error = self._settings(queue)
         archive = self._archive(queue)
@@ -54,7 +64,7 @@ class Reader:
         )
         profiles = {
             n.removesuffix(".md"): oid
-            for n, (mode, oid) in self._entries(root.get(PROFILES, (b"", ""))[1]).items()
+            for n, (mode, oid) in self._below(root, PROFILES).items()
             if n.endswith(".md") and mode == FILE_MODE
         }
         self._last = Snapshot(
@@ -72,6 +82,11 @@ class Reader:
 
     def _entries(self, tree: str) -> dict[str, tuple[bytes, str]]:
         return entries_of(self.objects.tree(tree), self.oid_size) if tree else {}
+
+    def _below(self, entries: Mapping[str, tuple[bytes, str]], name: str) -> dict[str, tuple[bytes, str]]:
+        """The entries of a folder; none when something else has its name, such as a submodule."""
+        mode, oid = entries.get(name, (b"", ""))
+        return self._entries(oid) if mode == TREE_MODE else {}
 
     def _stages(self, queue: Mapping[str, tuple[bytes, str]]) -> dict[Stage, Folder]:
         stages: dict[Stage, Folder] = {}
@@ -162,15 +177,27 @@ class Reader:
         value = self.cache.value(Pause, oid, content, f"{QUEUE}/PAUSED")
         return Pause(why=f"queue/PAUSED cannot be read: {value}") if isinstance(value, str) else value
 
-    def _spend(self, queue: Mapping[str, tuple[bytes, str]]) -> dict[str, Spend]:
-        days = self._entries(queue.get("spend", (b"", ""))[1])
-        names = sorted(
-            name for name, (mode, _) in days.items() if name.endswith(".yaml") and mode == FILE_MODE
-        )[-_SPEND_DAYS:]
-        found: dict[str, Spend] = {}
-        for name in names:
-            oid = days[name][1]
-            value = self.cache.value(Spend, oid, self.objects.read(oid), f"{QUEUE}/spend/{name}")
-            if not isinstance(value, str):
-                found[name.removesuffix(".yaml")] = value
-        return found
+    def _spend(self, queue: Mapping[str, tuple[bytes, str]]) -> Mapping[str, Spend]:
+        days = self._below(queue, "spend")
+        files = {name.removesuffix(".yaml"): e for name, e in days.items() if _SPEND_FILE.fullmatch(name)}
+        return _SpendDays(self.cache, files)
+
+
+class _SpendDays(Mapping[str, Spend]):
+    """The spend of each day, read when it is asked for. What cannot be read counts as everything
+    spent: a limit must not be lifted by a broken file."""
+
+    def __init__(self, cache: ParseCache, files: Mapping[str, tuple[bytes, str]]) -> None:
+        self._cache, self._files = cache, files
+
+    def __getitem__(self, day: str) -> Spend:
+        mode, oid = self._files[day]
+        path = f"{QUEUE}/spend/{day}.yaml"
+        value = self._cache.value(Spend, oid, None, path) if mode == FILE_MODE else "not a plain file"
+        return Spend(Amount(settled=math.inf)) if isinstance(value, str) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)

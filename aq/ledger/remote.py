@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aq.core.errors import AqError
 from aq.core.event import one_line
+from aq.core.ids import is_id
 from aq.ledger.gitproc import KILLED, Finished, last_words, run, unreachable
 from aq.ledger.objects import MissingObjectError
 
@@ -171,7 +172,15 @@ class Remote:
         """What the last fetch brought, read from the ref files: this store never packs refs."""
         folder = self.git_dir / self.seen
         hosts = folder / "hosts"
-        beats = {path.name: path.read_text().strip() for path in hosts.iterdir()} if hosts.is_dir() else {}
+        beats = (
+            {
+                path.name: path.read_text().strip()
+                for path in hosts.iterdir()
+                if path.is_file() and is_id(path.name)
+            }
+            if hosts.is_dir()
+            else {}
+        )
         return (folder / "main").read_text().strip(), beats
 
     def push(self, specs: list[PushSpec]) -> dict[str, Pushed]:

@@ -49,9 +49,12 @@ class View:
 
     def head(self) -> tuple[str, str]:
         """The branch that is checked out and its commit; empty for none."""
-        branch = self._git("symbolic-ref", "--quiet", "--short", "HEAD").out.decode().strip()
-        commit = self._git("rev-parse", "--verify", "--quiet", "HEAD").out.decode().strip()
-        return branch, commit
+        both = self._git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+        if both.code:
+            # A branch without a commit.
+            return self._git("symbolic-ref", "--quiet", "--short", "HEAD").out.decode().strip(), ""
+        commit, ref = both.out.decode().split()
+        return (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""), commit
 
     def refresh(self) -> ViewReport:
         """Bring the work tree to the tip when that is safe."""
@@ -80,7 +83,7 @@ class View:
             "refs/aq/tip",
         )
         moved = (
-            self._git("merge", "--ff-only", "--quiet", "--no-autostash", tip)
+            self._git("merge", "--ff-only", "--quiet", "--no-overwrite-ignore", "--no-autostash", tip)
             if brought.code == 0
             else brought
         )
@@ -152,6 +155,8 @@ class View:
                 self._git("add", "--", path)
             return
         kept = private_dir(self.edited) / f"{job}.edited"
+        if kept.exists() and kept.read_bytes() != content:
+            kept = kept.with_name(f"{job}-{self.ledger.write_blob(content)[:8]}.edited")
         kept.write_bytes(content)
         self._git("checkout", "--quiet", "HEAD", "--", path)
         report.notes.append(

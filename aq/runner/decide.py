@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat, Lapse
 from aq.core.instants import latest_slot
 from aq.core.lease import Fence
-from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, VerifyClaim
+from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, Unverified, VerifyClaim
 from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
 from aq.core.settle import Ending, settle, settle_verify
 from aq.core.work import Checked, Ended
@@ -28,7 +29,11 @@ def verdict_of(runner: State, held: Held, report: Ended | Checked) -> list[Opera
         held.outcome = report.outcome
         if held.fenced or report.outcome.ending is Ending.FENCED:
             return _fenced(runner, held)
-        return list(settle(fence, report.outcome, at["at"], (at["op_id"], runner.now_op()["op_id"])))
+        landing = list(settle(fence, report.outcome, at["at"], (at["op_id"], runner.now_op()["op_id"])))
+        if report.outcome.ending is Ending.DONE and not held.job.manifest.verify:
+            # The verdict goes with the landing: a host that dies in between must not run the job again.
+            landing.append(Unverified(**runner.now_op(), fence=fence))
+        return landing
     if held.fenced:
         return _fenced(runner, held)
     if report.error:
@@ -141,7 +146,12 @@ def _planned(runner: State) -> Plan:
             why = runner.bench.why_not(job.manifest) if job else ""
             if why:
                 refused[assignment.job] = (why, clock)
-        if not refused or len(runner.refuses) > _MAX_REFUSALS:
+        if not refused:
+            break
+        if len(runner.refuses) > _MAX_REFUSALS:
+            # A beat stays short; what this host must refuse it does not claim all the same.
+            kept = tuple(a for a in planned.assignments if a.host != me or a.job not in refused)
+            planned = replace(planned, assignments=kept)
             break
         runner.refuses |= refused
     runner.plan_memory = remember(runner.plan_memory, planned, clock, runner.settings.cadence.patience, me)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 
 from aq.core.errors import FrozenError, TryLaterError
-from aq.core.operations import Claim, Land, Operation, Unverified, VerifyClaim
+from aq.core.operations import Claim, Operation, VerifyClaim
 from aq.core.results import Result, Waiting
 from aq.core.work import Brought
 from aq.runner import presence
@@ -70,7 +70,11 @@ class Runner(State):
             self.hurry = False
             return 0.0
         now = self.clock.boottime()
-        due = [self._fetch_due, self.beat_due, *([self._push_due] if self._ready(now) else [])]
+        due = [
+            self._fetch_due,
+            self.beat_due,
+            *([self._push_due] if self._ready(now) and not self.frozen else []),
+        ]
         return max(0.02, min(due) - now)
 
     def _ready(self, now: float) -> list[Operation]:
@@ -136,24 +140,12 @@ class Runner(State):
         if not (operations and now >= self._push_due) and now < self.beat_due:
             return
         self._push_due = now + self.settings.cadence.push_interval
-        landings = {op.op_id: op for op in operations if isinstance(op, Land)}
-        stacked = [extra for op in operations for extra in (op, *self._after(op, landings))]
-        for extra in stacked:
-            self.pending.setdefault(extra.op_id, extra)
         try:
-            results = self.ledger.perform(stacked, self.beat, min(20.0, self.settings.cadence.beat))
+            results = self.ledger.perform(operations, self.beat, min(20.0, self.settings.cadence.beat))
         finally:
             presence.sent(self, now)
         for result in results:
             self._settle(result)
-
-    def _after(self, operation: Operation, landings: dict[str, Land]) -> list[Operation]:
-        """A landing without checks gets its verdict in the same push."""
-        held = self.held.get(operation.fence) if isinstance(operation, Land) else None
-        if operation.op_id not in landings or held is None or held.job.manifest.verify:
-            return []
-        waiting = any(isinstance(op, Unverified) and op.fence == held.fence for op in self.pending.values())
-        return [] if waiting else [Unverified(**self.now_op(), fence=held.fence)]
 
     def _settle(self, result: Result) -> None:
         operation = result.operation
@@ -168,7 +160,7 @@ class Runner(State):
             return
         self.pending.pop(operation.op_id, None)
         self._aside.pop(operation.op_id, None)
-        self.hurry, self.idle = True, False
+        self.hurry, self.idle = not isinstance(result, Waiting), False
         line = self.clone.submitted(result)
         if line:
             self.say(line)
@@ -217,7 +209,10 @@ class Runner(State):
 
     @property
     def done(self) -> bool:
-        """Whether a stopped runner has nothing left to do."""
+        """Whether a stopped runner has nothing left to do. A frozen one may not land its results: they
+        are in the spool, and the next start brings them."""
+        if self.stopping and self.frozen:
+            return all(held.outcome is not None for held in self.held.values())
         return (
             self.stopping
             and not self.held

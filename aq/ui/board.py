@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,14 +68,11 @@ def make_board(
 ) -> Board:
     """The board of a snapshot. `limit` is how many jobs of each stage to list, None for all."""
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
-    waiting = plan(snapshot, live, now).waiting if Stage.INBOX in stages else {}
+    waiting = plan(snapshot, live, now, first=limit).waiting if Stage.INBOX in stages else {}
     rows: list[Row] = []
     for stage in stages:
-        jobs = sorted(
-            snapshot.jobs(stage),
-            key=lambda job: job.order if stage is Stage.INBOX else (0, job.record.since or "", job.id),
-        )
-        rows += [_row(job, waiting.get(job.id, ""), now) for job in jobs[:limit]]
+        jobs = snapshot.waiting(limit) if stage is Stage.INBOX else _by_age(snapshot.jobs(stage))[:limit]
+        rows += [_row(job, waiting.get(job.id, ""), now) for job in jobs]
     counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
     counts[str(Stage.SHIPPED)] = len(snapshot.archive)
     used = sum(1 for _ in snapshot.leased())
@@ -88,6 +85,10 @@ def make_board(
         used,
         sum(beat.slots for beat in live.values()),
     )
+
+
+def _by_age(jobs: Iterable[Job]) -> list[Job]:
+    return sorted(jobs, key=lambda job: (job.record.since or "", job.id))
 
 
 def _row(job: Job, waits: str, now: Instant) -> Row:

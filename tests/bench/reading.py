@@ -60,7 +60,7 @@ def _bench(root: Path, shipped: int, changes: int) -> _Bench:
     for number in range(changes):
         chain.append(_claimed(writer, chain[-1], waiting_id(number)))
     # The chain stays in the writer's memory, so that the building is timed alone.
-    writer.reader = Reader(writer.objects, writer.cache, writer.history.ages)
+    writer.reader = Reader(writer.objects, writer.cache, writer.arrivals.times)
     writer.committer = Committer(writer.objects)
     writer.reader.snapshot(chain[0])
     return _Bench(writer, reader, chain)

@@ -8,7 +8,7 @@ from aq.core.ids import keyed_id
 from aq.core.operations import Add
 from aq.core.results import Landed
 from tests.ledger.test_intake import OTHER, clone_of, inbox, submit
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, git
 from tests.support.story import Story, story
 
 KEYED = "---\nengine: shell\nidempotency-key: nightly-1\n---\n{body}\n"

@@ -292,19 +292,12 @@ def _fenced(stage: Stage) -> None:
         tale.building(X)
         late = tale.fence(X)
         tale.do(tale.release_of(X))
-        {
-            S.INBOX: lambda: None,
-            S.BUILDING: lambda: tale.building(X),
-            S.REVIEW: lambda: tale.judged(X),
-            S.TESTING: lambda: tale.testing(X),
-            S.SHIPPED: lambda: tale.shipped(X),
-            S.FAILED: lambda: tale.failed(X),
-            S.DEAD_LETTER: lambda: (
-                tale.building(X),
-                spend(tale, lambda: tale.release_of(X), 4),
-                tale.do(tale.release_of(X)),
-            ),
-        }[stage]()
+        if stage is S.DEAD_LETTER:
+            tale.building(X)
+            spend(tale, lambda: tale.release_of(X), 4)
+            tale.do(tale.release_of(X))
+        elif stage is not S.INBOX:
+            tale.in_stage(stage, X)
         return Fenced(**op("ada"), fence=late, branch=f"aq/x/{late.epoch}", tip=TIP)
 
 

@@ -126,7 +126,8 @@ def returned_spend(snapshot: Snapshot, job: Job, usd: float | None) -> dict[str,
     run = job.record.last_run
     if run is None or not run.spend_day or run.ended:
         return {}
-    cost = run.reserved if usd is None else usd
+    known = run.usd if usd is None else usd
+    cost = run.reserved if known is None else known
     spend = snapshot.spend.get(run.spend_day, Spend())
     return {run.spend_day: spend.moved(job.manifest.product, -run.reserved, cost)}
 

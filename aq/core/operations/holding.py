@@ -152,6 +152,13 @@ def _given_back(job: Job, counter: str, bound: int, what: str) -> tuple[Record, 
     return replace(record, **moved), following
 
 
+def _kept(operation: Release | Preempt, job: Job) -> dict[str, object]:
+    """Cost and branch of a run that ends: what is known now, or what its landing said before."""
+    run = job.record.runs[-1]
+    usd = run.usd if operation.usd is None else operation.usd
+    return {"usd": usd, "branch": operation.branch or run.branch, "tip": operation.tip or run.tip}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Operation):
     """The holder gives the job back: infrastructure failed, or an operator stopped it."""
@@ -168,9 +175,7 @@ class Release(Operation):
         if isinstance(job, Refusal):
             return job
         record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {self.reason}")
-        record = ended_run(
-            record, self.at, "released", self.reason, usd=self.usd, branch=self.branch, tip=self.tip
-        )
+        record = ended_run(record, self.at, "released", self.reason, **_kept(self, job))
         after = self.placed(job, following.stage, record)
         spend = returned_spend(snapshot, job, self.usd)
         extra = (("Aq-Reason", self.reason), ("Aq-Branch", self.branch))
@@ -195,9 +200,7 @@ class Preempt(Operation):
         if isinstance(job, Refusal):
             return job
         record, following = _given_back(job, "preempted", MAX_PREEMPTED, f"preempted for {self.for_job}")
-        record = ended_run(
-            record, self.at, "preempted", following.reason, usd=self.usd, branch=self.branch, tip=self.tip
-        )
+        record = ended_run(record, self.at, "preempted", following.reason, **_kept(self, job))
         spend = returned_spend(snapshot, job, self.usd)
         return self.change(
             Trigger.PREEMPT,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
 import sys
-import tempfile
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +125,10 @@ def _usage_or_bug(error: Exception, arguments: list[str]) -> int:
 
 
 def _report_bug(error: Exception, arguments: list[str]) -> int:
+    import platform
+    import tempfile
+    import traceback
+
     text = "".join(traceback.format_exception(error))
     facts = f"aq {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
     facts += f"command: {next((word for word in arguments if word in COMMANDS), 'none')}\n\n"

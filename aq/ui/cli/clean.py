@@ -105,4 +105,7 @@ def _collect_garbage(queue: Queue) -> None:
     from aq.ledger.gitproc import run
 
     with queue.ledger.store.locked():
-        run(["--git-dir", str(queue.paths.store), "gc", "--quiet", "--auto"], timeout=600)
+        run(
+            ["--git-dir", str(queue.paths.store), "-c", "gc.auto=1000", "gc", "--quiet", "--auto"],
+            timeout=600,
+        )
