@@ -24,6 +24,9 @@ class Archive(Protocol):
     def get(self, job: str) -> Job | None:
         """The shipped job with its record."""
 
+    def recent(self, limit: int | None) -> list[Job]:
+        """The jobs shipped last, at most `limit`, None for all."""
+
     def undelivered(self) -> list[Job]:
         """Shipped jobs whose work is still to be merged into its target."""
 
@@ -57,6 +60,11 @@ class NoArchive:
         """Nothing was shipped."""
         del job
         return None
+
+    def recent(self, limit: int | None) -> list[Job]:
+        """Nothing was shipped."""
+        del limit
+        return []
 
     def undelivered(self) -> list[Job]:
         """Nothing was shipped."""

@@ -104,6 +104,15 @@ class TreeArchive:
         # Two files per job; dotfiles are not in day folders.
         return sum(day.raw.count(f"{RECORD_SUFFIX}\0".encode()) for day in self.days)
 
+    def recent(self, limit: int | None) -> list[Job]:
+        """The jobs shipped last, at most `limit`; whole days, so that few folders are read."""
+        names: list[str] = []
+        for day in self.days:
+            names += sorted(day.ids)
+            if limit is not None and len(names) >= limit:
+                break
+        return [job for job in map(self.get, names[:limit]) if job]
+
     def undelivered(self) -> list[Job]:
         """Jobs of the last days whose work is still to be merged into its target. Each record is
         looked at once."""

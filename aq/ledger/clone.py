@@ -26,6 +26,7 @@ class Clone:
         self.intake = Intake(ledger, paths.clone, self.spool, by, now, paths.home)
         self.view = View(ledger, paths.clone, paths.home / "edited", self.intake)
         self.not_taken: list[NotTaken] = []
+        self.settling: list[str] = []
         self._said: set[str] = set()
 
     @property
@@ -36,7 +37,7 @@ class Clone:
     def take_in(self) -> list[str]:
         """Copy dropped files to the spool; what to tell a person, each thing once."""
         noted = self.intake.collect()
-        self.not_taken = noted.not_taken
+        self.not_taken, self.settling = noted.not_taken, noted.settling
         return self._once([*noted.renamed, *(f"not taken in: {note.why}" for note in noted.not_taken)])
 
     def submissions(self) -> list[Operation]:

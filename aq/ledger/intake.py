@@ -53,6 +53,7 @@ class Noted:
     taken: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
     not_taken: list[NotTaken] = field(default_factory=list)
+    settling: list[str] = field(default_factory=list)
 
 
 def _may_be_job(name: str) -> bool:
@@ -180,6 +181,7 @@ class Intake:
         snapshot = self.ledger.snapshot()
         for name, stats in self._candidates(snapshot):
             if settled_only and not self._settled(name, stats):
+                noted.settling.append(f"{QUEUE}/inbox/{name}")
                 continue
             path = self.inbox / name
             try:
@@ -320,7 +322,7 @@ class Intake:
         if isinstance(result, Waiting):
             if result.policy:
                 self.spool.put(Spooled(entry.operation, entry.content, entry.origin, result.why))
-            return NotTaken(entry.origin, result.why)
+            return NotTaken(entry.origin or operation.about, result.why)
         self.spool.remove(operation)
         self.taken.pop(entry.origin, None)
         self._save()

@@ -71,7 +71,7 @@ def make_board(
     waiting = plan(snapshot, live, now, first=limit).waiting if Stage.INBOX in stages else {}
     rows: list[Row] = []
     for stage in stages:
-        jobs = snapshot.waiting(limit) if stage is Stage.INBOX else _by_age(snapshot.jobs(stage))[:limit]
+        jobs = _listed(snapshot, stage, limit)
         rows += [_row(job, waiting.get(job.id, ""), now) for job in jobs]
     counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
     counts[str(Stage.SHIPPED)] = len(snapshot.archive)
@@ -89,6 +89,14 @@ def make_board(
 
 def _by_age(jobs: Iterable[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.record.since or "", job.id))
+
+
+def _listed(snapshot: Snapshot, stage: Stage, limit: int | None) -> list[Job]:
+    if stage is Stage.INBOX:
+        return list(snapshot.waiting(limit))
+    if stage is Stage.SHIPPED:
+        return snapshot.archive.recent(limit)
+    return _by_age(snapshot.jobs(stage))[:limit]
 
 
 def _row(job: Job, waits: str, now: Instant) -> Row:

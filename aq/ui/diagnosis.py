@@ -50,6 +50,13 @@ def queue_findings(
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
     for job in snapshot.jobs():
         yield from _job_findings(job, snapshot, beats, live, now)
+    for job in snapshot.archive.undelivered():
+        if job.record.hold:
+            yield Finding(
+                "BAD",
+                f"{job.id} is shipped and not delivered: {job.record.hold.text}",
+                f"merge {job.record.branch} by hand, then `aq resume {job.id}`: a host sees that it is there",
+            )
     for host, (_, beat) in beats.items():
         silent = unix(now) - unix(beat.at)
         if silent > _WEEK:

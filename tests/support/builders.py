@@ -97,6 +97,9 @@ class Shelf:
     def get(self, name: str) -> Job | None:
         return self.jobs.get(name)
 
+    def recent(self, limit: int | None) -> list[Job]:
+        return sorted(self.jobs.values(), key=lambda job: job.id)[:limit]
+
     def undelivered(self) -> list[Job]:
         return [found for found in self.jobs.values() if found.record.delivery == "wanted"]
 

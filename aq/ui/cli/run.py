@@ -40,18 +40,21 @@ def run_host(
         many = "s" if runner.me.slots > 1 else ""
         engines = ", ".join(runner.me.engines) or "none"
         say(f"host {runner.me.host}: {runner.me.slots} slot{many}, engines: {engines}")
-        _start(runner, say)
+        _start(runner, say, patient=not (once or until_idle))
         return _loop(runner, once=once, until_idle=until_idle)
 
 
-def _start(runner: Runner, say: Callable[[str], None]) -> None:
-    """Wait for the remote as long as it takes: a host that boots before its network is no error."""
+def _start(runner: Runner, say: Callable[[str], None], *, patient: bool) -> None:
+    """Wait for the remote as long as it takes: a host that boots before its network is no error. A run
+    that is to end by itself says at once that it cannot begin. Raises TryLaterError."""
     said = False
     while not runner.stopping:
         try:
             runner.start()
             return
         except TryLaterError as error:
+            if not patient:
+                raise
             if not said:
                 say(f"{error.what}; trying again")
             said = True

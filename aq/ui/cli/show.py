@@ -13,6 +13,7 @@ from aq.core.units import duration_text
 from aq.core.values import plain
 from aq.ui.cli.common import complete_jobs, here
 from aq.ui.out import clean, say, say_json, style
+from aq.wiring import Queue
 
 
 def show(
@@ -28,7 +29,7 @@ def show(
         if as_json:
             say_json(_as_json(found, text))
             return
-        for line in _lines(found):
+        for line in [*_lines(found), *_work_lines(queue, found)]:
             say(line)
         say()
         say(clean(text.rstrip()))
@@ -87,3 +88,12 @@ def _run_line(run: Run) -> str:
     words = f"{ended}: {run.reason}" if run.reason else ended
     span = f"{run.started} -> {run.ended or '…'}"
     return f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {span}  {clean(words)}"
+
+
+def _work_lines(queue: Queue, job: Job) -> list[str]:
+    """The folders on this machine where the job's runs worked, as long as they are kept."""
+    from aq.ledger.paths import host_state
+
+    hosts = host_state(queue.config.url, queue.config.branch, "any").parent
+    found = sorted(hosts.glob(f"*/runs/{job.id}/*/work"))
+    return [f"  work       {clean(str(path))}" for path in found]

@@ -70,6 +70,7 @@ def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offlin
         for entry in queue.clone.spool.entries()
     ]
     pending += [f"not taken in: {note.why}" for note in queue.clone.not_taken]
+    pending += [f"just written, taken in after two quiet seconds: {name}" for name in queue.clone.settling]
     pending += [f"not pushed: {name}" for name in queue.clone.view.unpushed()] if not offline else []
     return make_board(
         queue.ledger.snapshot(),
