@@ -10,7 +10,14 @@ import pytest
 
 from tests.support.fleet import Fleet
 
-_GIT_CONFIG = "[user]\n\tname = Alice\n\temail = alice@example.invalid\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n"
+_GIT_CONFIG = """[user]
+name = Alice
+email = alice@example.invalid
+[init]
+defaultBranch = main
+[gc]
+auto = 0
+"""
 
 
 @pytest.fixture(autouse=True)
