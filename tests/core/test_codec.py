@@ -44,6 +44,7 @@ words = st.text(max_size=20) | st.sampled_from(
         "---",
     ]
 )
+ttls = st.floats(0.001, 366 * 86400, allow_nan=False)
 money = st.floats(0, 1e6, allow_nan=False).map(lambda value: round(value, 6))
 runs = st.builds(
     Run,
@@ -88,7 +89,7 @@ leases = st.builds(
     st.integers(0, 99),
     st.integers(0, 9),
     words,
-    money,
+    ttls,
     st.just(NOW),
     words,
 )
@@ -98,7 +99,7 @@ beats = st.builds(
     words,
     st.integers(0, 99),
     st.just(NOW),
-    money,
+    ttls,
     slots=st.integers(0, 9),
     offers=st.frozensets(words, max_size=3),
     engines=st.dictionaries(words, words, max_size=3),

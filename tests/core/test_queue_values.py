@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aq.core.change import Refusal
+from aq.core.errors import AqError
 from aq.core.instants import unix
 from aq.core.job import Job
+from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
 from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
@@ -20,7 +23,7 @@ from aq.core.record import CheckResult, Note, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
 from aq.core.retry import after_failure, after_return, backoff
 from aq.core.settle import Ending, Outcome, settle, settle_verify
-from aq.core.snapshot import NoArchive
+from aq.core.snapshot import NoArchive, Snapshot
 from aq.core.work import Brought, Checked, Ended, Order
 from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snapshot
 
@@ -273,3 +276,24 @@ def test_orders_and_reports_are_values() -> None:
     assert (order.verify_branch, order.verify_tip, order.under) == ("", "", ())
     assert Ended(FENCE, Outcome(Ending.DONE)) == Ended(FENCE, Outcome(Ending.DONE))
     assert (Checked(FENCE, PASSED).error, Brought("a").conflict) == ("", "")
+
+
+def test_nothing_was_shipped_lately_where_nothing_was_shipped() -> None:
+    assert NoArchive().recent(None) == []
+
+
+def test_an_inbox_that_knows_its_order_is_asked_for_the_first_jobs_only() -> None:
+    class Known(dict[str, Job]):
+        def first(self, count: int) -> list[Job]:
+            return list(self.values())[:count]
+
+    jobs = {name: job(name) for name in ("b", "a")}
+    snapshot = Snapshot("tip", {Stage.INBOX: Known(jobs)})
+    assert [found.id for found in snapshot.waiting(1)] == ["b"]
+    assert [found.id for found in snapshot.waiting()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("ttl", [0.0, -1.0, math.nan, math.inf, 1e300])
+def test_a_lease_that_could_never_lapse_cannot_be_built(ttl: float) -> None:
+    with pytest.raises(AqError, match="impossible"):
+        Lease("a", "h", "b", "n", 1, 1, "shell", ttl, "2026-11-21T10:00:00Z")

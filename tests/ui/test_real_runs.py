@@ -67,7 +67,7 @@ def test_what_stops_a_job_stops_its_engine(
     assert process.poll() is None
 
 
-def test_drain_finishes_what_runs_and_ends_the_host(
+def test_drain_however_often_finishes_what_runs_and_ends_the_host(
     aq: Person, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = f"touch {tmp_path}/started\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.05; done\n"
@@ -78,7 +78,8 @@ def test_drain_finishes_what_runs_and_ends_the_host(
     ada = fleet.machine("ada")
     monkeypatch.chdir(ada.path)
     monkeypatch.setenv("AQ_STATE_DIR", str(ada.state))
-    assert aq("drain").out == "ada finishes what runs and takes no more\n"
+    for _ in range(2):
+        assert aq("drain").out == "ada finishes what runs and takes no more\n"
     fleet.you.drop("two")
     (tmp_path / "go").touch()
     assert process.wait(30) == 0

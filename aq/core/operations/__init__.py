@@ -1,23 +1,51 @@
 """Everything that may change the queue. An operation is a pure function of the snapshot at a tip:
-it returns the change, or a refusal with a reason. After a lost race it is asked again (rule 2)."""
+it returns the change, or a refusal with a reason. After a lost race it is asked again (rule 2).
+Each kind is imported when it is first used: a command needs one or two of them."""
 
-from aq.core.operations.base import Operation
-from aq.core.operations.fleet import AcceptRewind, PauseFleet, ResumeFleet
-from aq.core.operations.holding import Claim, Preempt, Reclaim, Release, VerifyClaim
-from aq.core.operations.landing import Delivered, Fail, Fenced, FixRound, Hold, Land, Unverified, Verified
-from aq.core.operations.people import (
-    Approve,
-    Cancel,
-    PauseJob,
-    Promote,
-    Reject,
-    RemoveStray,
-    Repair,
-    Requeue,
-    ResumeJob,
-    Ship,
-)
-from aq.core.operations.submitting import Add, Revise, Spawn
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aq.core.operations.base import Operation
+    from aq.core.operations.fleet import AcceptRewind, PauseFleet, ResumeFleet
+    from aq.core.operations.holding import Claim, Preempt, Reclaim, Release, VerifyClaim
+    from aq.core.operations.landing import Delivered, Fail, Fenced, FixRound, Hold, Land, Unverified, Verified
+    from aq.core.operations.people import (
+        Approve,
+        Cancel,
+        PauseJob,
+        Promote,
+        Reject,
+        RemoveStray,
+        Repair,
+        Requeue,
+        ResumeJob,
+        Ship,
+    )
+    from aq.core.operations.submitting import Add, Revise, Spawn
+
+_HOMES = {
+    "base": ("Operation",),
+    "fleet": ("AcceptRewind", "PauseFleet", "ResumeFleet"),
+    "holding": ("Claim", "Preempt", "Reclaim", "Release", "VerifyClaim"),
+    "landing": ("Delivered", "Fail", "Fenced", "FixRound", "Hold", "Land", "Unverified", "Verified"),
+    "people": (
+        "Approve",
+        "Cancel",
+        "PauseJob",
+        "Promote",
+        "Reject",
+        "RemoveStray",
+        "Repair",
+        "Requeue",
+        "ResumeJob",
+        "Ship",
+    ),
+    "submitting": ("Add", "Revise", "Spawn"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AcceptRewind",
@@ -51,3 +79,10 @@ __all__ = [
     "Verified",
     "VerifyClaim",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value

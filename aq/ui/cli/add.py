@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from aq.core.errors import AqError, UsageError
-from aq.core.operations import Operation
 from aq.core.results import Landed, Refused, Waiting
 from aq.ui.cli.common import asked, here
 from aq.ui.out import clean, say, say_json, style, tell
 from aq.wiring import Queue
+
+if TYPE_CHECKING:
+    from aq.core.operations import Operation
 
 
 @dataclass(frozen=True, slots=True)

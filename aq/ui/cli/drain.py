@@ -12,6 +12,8 @@ from aq.core.errors import AqError
 from aq.ui.out import say
 
 _CLOCK_ERROR = 1.0
+# A signal of its own, so that draining twice does not stop the engines. Windows has none to spare.
+DRAIN_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 def drain(
@@ -36,7 +38,7 @@ def drain(
     names = [host] if host else sorted(running)
     if len(names) > 1:
         raise AqError(f"several hosts run here: {', '.join(names)}", "name one with --host")
-    os.kill(running[names[0]], signal.SIGTERM)
+    os.kill(running[names[0]], DRAIN_SIGNAL)
     say(f"{names[0]} finishes what runs and takes no more")
 
 

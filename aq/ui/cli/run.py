@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, TryLaterError
+from aq.ui.cli.drain import DRAIN_SIGNAL
 from aq.ui.out import tell
 from aq.wiring import open_runner
 
@@ -91,8 +92,14 @@ def _on_signals(runner: Runner, say: Callable[[str], None]) -> None:
             sys.exit(_FORCED)
         runner.stop()
 
+    def finish(number: int, frame: FrameType | None) -> None:
+        if count["signals"] == 0:
+            handle(number, frame)
+
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
+    if DRAIN_SIGNAL != signal.SIGTERM:
+        signal.signal(DRAIN_SIGNAL, finish)
 
 
 def _say(line: str) -> None:
