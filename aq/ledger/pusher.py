@@ -53,7 +53,8 @@ class Pusher:
         self.unsettled: Stack | None = None
         self.pushes = 0
         self.lost = 0
-        self._cycle = 0.05
+        self._cycle = 0.0
+        self._began = 0.0
         self._crowd = 0.0
         self._longest = MAX_SLEEP
 
@@ -66,7 +67,7 @@ class Pusher:
         asked = {operation.op_id: operation for operation in operations}
         results: dict[str, Result] = {}
         why = "too many lost races"
-        started = time.monotonic()
+        started = self._began = time.monotonic()
         self._longest = min(MAX_SLEEP, seconds / 2)
         try:
             for attempt in range(_ROUNDS):
@@ -133,6 +134,7 @@ class Pusher:
             self.unsettled = stack
         # Before the fetch: a wait after it would only make the new tip old again.
         self._sleep(self._crowd)
+        self._began = time.monotonic()
         self.ledger.fetch()
         landed = pushed.verdict is not Verdict.UP_TO_DATE and self.ledger.contains(stack.tip)
         if landed or self.ledger.tip != stack.base:
@@ -193,10 +195,11 @@ class Pusher:
         if beat:
             # It names the base: the stack may lose, and peers believe that a beat's tip was real.
             specs.append(beat.prepare(stack.base, self.ledger.config.beat_refs))
-        started = time.monotonic()
         verdicts = self.ledger.remote.push(specs)
         self.pushes += 1
-        self._cycle = 0.7 * self._cycle + 0.3 * (time.monotonic() - started)
+        # From the look at the tip to the answer: as long as this, another host can come first.
+        took = time.monotonic() - self._began
+        self._cycle = 0.7 * self._cycle + 0.3 * took if self._cycle else took
         if beat:
             beat.settle(verdicts[beat.ref])
         return verdicts[head]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aq.ledger.paths import QueuePaths
 from tests.bench.fixtures import make_clone, make_hub
-from tests.bench.measure import Table, Target, figure, interleave, median, ratio
+from tests.bench.measure import Table, Target, figure, grouped, interleave, median, ratio
 
 _SIZES = ((10, 0), (1_000, 0), (10_000, 10_000))
 _QUICK_SIZES = ((10, 0), (1_000, 1_000))
@@ -75,7 +75,7 @@ def _start(root: Path, rounds: int) -> Table:
 
 
 def _name(size: tuple[int, int]) -> str:
-    waiting, shipped = (f"{count:,}".replace(",", " ") for count in size)
+    waiting, shipped = map(grouped, size)
     return f"{waiting} waiting, {shipped} shipped"
 
 

@@ -92,6 +92,11 @@ def figure(value: float) -> str:
     return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
+def grouped(number: int) -> str:
+    """A whole number for people."""
+    return f"{number:,}".replace(",", " ")
+
+
 def ratio(value: float, base: float) -> str:
     return f"{figure(value / base)}x" if base else "-"
 

@@ -13,11 +13,11 @@ import psutil
 from aq.core.results import Landed
 from aq.ledger.ledger import Ledger
 from tests.bench.fixtures import add_beats, claim, make_clone, make_hub, open_ledger, waiting_id
-from tests.bench.measure import Table, Target, figure, interleave, median, ratio
+from tests.bench.measure import Table, Target, figure, grouped, interleave, median, ratio
 from tests.bench.relay import counted
 
 _PEERS = (0, 8, 100)
-_NEVER = "labels: [bench]\nnot-before: 2099-01-01T00:00Z\n"
+_NEVER = "not-before: 2099-01-01T00:00Z\n"
 
 
 def run(root: Path, *, quick: bool) -> list[Table]:
@@ -51,7 +51,7 @@ def _polls(root: Path, shipped: int, *, quick: bool) -> Table:
             assert isinstance(result, Landed)
             traffic.reset()
             remote.fetch()
-            wire[peers] = (f"{idle[0]:,}", f"{idle[1]:,}", f"{traffic.down:,}")
+            wire[peers] = (grouped(idle[0]), grouped(idle[1]), grouped(traffic.down))
             remote.close()
     version = {"start of git": lambda: subprocess.run(["git", "--version"], check=True, capture_output=True)}
     polls = {f"{peers} peers": lambda ledger=ledger: _look(ledger) for peers, ledger in local.items()}
@@ -63,7 +63,7 @@ def _polls(root: Path, shipped: int, *, quick: bool) -> Table:
         rows.append([f"{peers} peers", *wire[peers], figure(value), ratio(value, base)])
         ledger.close()
     notes = [
-        f"500 waiting and {shipped:,} shipped jobs; a poll fetches the branch and every host's beat",
+        f"500 waiting and {grouped(shipped)} shipped jobs; a poll fetches the branch and every host's beat",
         "bytes through git's own protocol, without ssh or TLS; ms on a local path, to the start of a bare git process",
     ]
     return Table(
@@ -104,7 +104,7 @@ def _idle_host(root: Path, shipped: int, *, quick: bool) -> Table:
             ]
         )
     notes = [
-        f"a real `aq run` for {seconds:g} s at the `lan` cadence (a poll each 3 s, a beat each 60 s), nothing it may claim, {shipped:,} shipped jobs",
+        f"a real `aq run` for {seconds:g} s at the `lan` cadence (a poll each 3 s, a beat each 60 s), nothing it may claim, {grouped(shipped)} shipped jobs",
         f"CPU of one core of {os.cpu_count()}, git and the local hub's side of each fetch included",
     ]
     target = Target("CPU share of an idle host with 500 waiting jobs", shares[500], 5.0, " %")

@@ -12,7 +12,7 @@ from aq.ledger.commits import Committer
 from aq.ledger.ledger import Ledger
 from aq.ledger.reader import Reader
 from tests.bench.fixtures import claim, make_hub, open_ledger, waiting_id
-from tests.bench.measure import Table, Target, counted_processes, figure, interleave, median, ratio
+from tests.bench.measure import Table, Target, counted_processes, figure, grouped, interleave, median, ratio
 
 _WAITING = 500
 _SIZES = (100, 10_000, 100_000)
@@ -83,7 +83,7 @@ def run(root: Path, *, quick: bool) -> list[Table]:
 def _rows(taken: dict[str, list[float]]) -> tuple[list[list[str]], list[float]]:
     values = [median(times) for times in taken.values()]
     rows = [
-        [f"{int(size):,}".replace(",", " "), figure(value), figure(max(taken[size])), ratio(value, values[0])]
+        [grouped(int(size)), figure(value), figure(max(taken[size])), ratio(value, values[0])]
         for size, value in zip(taken, values, strict=True)
     ]
     return rows, values

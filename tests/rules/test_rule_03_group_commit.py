@@ -102,7 +102,7 @@ def test_add_lands_the_good_file_and_status_shows_the_declined_one_with_the_remo
 def test_add_exits_75_when_everything_is_declined(fleet: Fleet) -> None:
     decline_commits_about(fleet.hub, "Aq-Op")
     tip = fleet.tip()
-    done = fleet.you.aq("add", "a prompt", "another prompt", ok=False)
+    done = fleet.you.aq("add", "a prompt", ok=False)
     assert done.returncode == EXIT_TRY_LATER
     assert "kept here" in done.stderr
     assert fleet.tip() == tip

@@ -14,7 +14,7 @@ from aq.core.lease import Fence
 from aq.core.operations import Fail, Land, Operation, Release, Unverified, Verified
 from aq.core.results import Refused
 from tests.support.fleet import Fleet, add, claim_of, git, landed, op, perform, wait_until
-from tests.support.processes import marked
+from tests.support.processes import running
 from tests.support.remotes import away
 
 
@@ -34,13 +34,14 @@ def gated(gate: Path, after: str = "true", *, epochs: str = "1", front: str = ""
     return f"---\nengine: shell\n{front}---\n{wait}\n{after}\n"
 
 
-def engine(job: str) -> list[psutil.Process]:
-    return marked("AQ_JOB", job)
+def engine(fleet: Fleet, job: str) -> list[psutil.Process]:
+    return running(fleet.root, job)
 
 
-def suspended(job: str) -> bool:
-    found = engine(job)
-    return bool(found) and all(process.status() == psutil.STATUS_STOPPED for process in found)
+def suspended(fleet: Fleet, job: str) -> bool:
+    """A shell that was stopped while it started a child shows as `disk-sleep`: its child is stopped."""
+    found = [process.status() for process in engine(fleet, job)]
+    return psutil.STATUS_STOPPED in found and set(found) <= {psutil.STATUS_STOPPED, psutil.STATUS_DISK_SLEEP}
 
 
 def happened(fleet: Fleet, subject: str) -> bool:
@@ -108,12 +109,12 @@ def test_a_zombies_result_is_refused_and_its_branch_kept_and_named(fleet: Fleet,
     text = gated(gate, "echo epoch $AQ_EPOCH > result", front=f"cwd: {code}\nworkspace: isolated\n")
     landed(add(fleet.you.ledger(), "one", text))
     zombie = fleet.start("ada")
-    wait_until(lambda: happened(fleet, "claim one on ada") and engine("one"))
+    wait_until(lambda: happened(fleet, "claim one on ada") and engine(fleet, "one"))
     zombie.send_signal(signal.SIGSTOP)
     fleet.start("bob")
     wait_until(lambda: happened(fleet, "unverified one on bob"))
     gate.touch()
-    wait_until(lambda: not engine("one"))
+    wait_until(lambda: not engine(fleet, "one"))
     zombie.send_signal(signal.SIGCONT)
     wait_until(lambda: happened(fleet, "fenced one on ada"))
     job = fleet.job("one")
@@ -135,13 +136,13 @@ def test_a_holder_that_was_fenced_while_its_engine_runs_stops_it_and_keeps_its_w
     text += "echo half > result\n[ $AQ_EPOCH != 1 ] || sleep 600\n"
     landed(add(fleet.you.ledger(), "one", text))
     zombie = fleet.start("ada")
-    wait_until(lambda: happened(fleet, "claim one on ada") and engine("one"))
+    wait_until(lambda: happened(fleet, "claim one on ada") and engine(fleet, "one"))
     zombie.send_signal(signal.SIGSTOP)
     fleet.start("bob")
     wait_until(lambda: happened(fleet, "unverified one on bob"))
     zombie.send_signal(signal.SIGCONT)
     wait_until(lambda: happened(fleet, "fenced one on ada"))
-    assert not engine("one")
+    assert not engine(fleet, "one")
     assert "lease lost, stopping its engine" in fleet.machine("ada").log
     assert git(code, "show", "aq/one/1:result") == "half"
 
@@ -152,10 +153,10 @@ def test_engines_are_suspended_at_two_thirds_of_the_ttl_and_go_on_when_a_beat_is
     gate = tmp_path / "gate"
     landed(add(fleet.you.ledger(), "one", gated(gate)))
     fleet.start("ada")
-    wait_until(lambda: happened(fleet, "claim one on ada") and engine("one"))
+    wait_until(lambda: happened(fleet, "claim one on ada") and engine(fleet, "one"))
     with away(fleet.hub):
-        wait_until(lambda: suspended("one"), 10, "a suspended engine")
-    wait_until(lambda: engine("one") and not suspended("one"), 10, "an engine that goes on")
+        wait_until(lambda: suspended(fleet, "one"), 10, "a suspended engine")
+    wait_until(lambda: engine(fleet, "one") and not suspended(fleet, "one"), 10, "an engine that goes on")
     assert "engines go on" in fleet.machine("ada").log
     gate.touch()
     wait_until(lambda: happened(fleet, "unverified one on ada"))
@@ -170,10 +171,14 @@ def test_work_goes_on_past_the_ttl_and_a_lapsed_lease_that_nobody_took_still_lan
     gate, done = tmp_path / "gate", tmp_path / "done"
     landed(add(fleet.you.ledger(), "one", gated(gate, f"touch {done}")))
     fleet.start("ada")
-    wait_until(lambda: happened(fleet, "claim one on ada") and engine("one"))
+    wait_until(lambda: happened(fleet, "claim one on ada") and engine(fleet, "one"))
     with away(fleet.hub):
-        wait_until(lambda: suspended("one"), 10, "a suspended engine")
-        wait_until(lambda: engine("one") and not suspended("one"), 10, "an engine that goes on at the TTL")
+        wait_until(lambda: suspended(fleet, "one"), 10, "a suspended engine")
+        wait_until(
+            lambda: engine(fleet, "one") and not suspended(fleet, "one"),
+            10,
+            "an engine that goes on at the TTL",
+        )
         gate.touch()
         wait_until(done.exists)
     wait_until(lambda: happened(fleet, "unverified one on ada"))
@@ -195,9 +200,9 @@ def test_work_that_must_not_run_twice_stops_at_the_ttl(fleet: Fleet, tmp_path: P
     gate = tmp_path / "gate"
     landed(add(fleet.you.ledger(), "one", gated(gate, front=front.format(cwd=tmp_path))))
     host = fleet.start("ada")
-    wait_until(lambda: happened(fleet, "claim one on ada") and engine("one"))
+    wait_until(lambda: happened(fleet, "claim one on ada") and engine(fleet, "one"))
     with away(fleet.hub):
-        wait_until(lambda: not engine("one"), 20, "a stopped engine")
+        wait_until(lambda: not engine(fleet, "one"), 20, "a stopped engine")
     wait_until(lambda: happened(fleet, "release one on ada"))
     reason = git(fleet.hub, "log", "--grep=Aq-Op: release", "--format=%B", "main")
     assert "the queue could not be reached for a whole TTL" in reason
