@@ -70,7 +70,7 @@ class TreeArchive:
     def days(self) -> list[_Day]:
         """The day folders, newest first."""
         if self._loaded is None:
-            known = {day.oid: day for day in self._old._loaded or []} if self._old else {}
+            known = {day.oid: day for day in self._old._loaded or []} if self._old is not None else {}
             self._old = None
             found = self._walk("", self.oid, 3)
             fresh = [oid for _, oid in found if oid not in known]

@@ -144,7 +144,7 @@ class Reader:
         mode, oid = queue.get(Stage.SHIPPED, (TREE_MODE, ""))
         last = self._last.archive if self._last else None
         old = last if isinstance(last, TreeArchive) else None
-        if old and old.oid == oid:
+        if old is not None and old.oid == oid:
             return old
         return TreeArchive(self.parser, self.oid_size, oid if mode == TREE_MODE else "", old)
 
