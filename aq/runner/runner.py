@@ -160,6 +160,8 @@ class Runner(State):
             return
         self.pending.pop(operation.op_id, None)
         self._aside.pop(operation.op_id, None)
+        if not isinstance(result, Waiting):
+            self.offline = ""
         self.hurry, self.idle = not isinstance(result, Waiting), False
         line = self.clone.submitted(result)
         if line:
