@@ -150,7 +150,6 @@ class Runner(State):
     def _settle(self, result: Result) -> None:
         operation = result.operation
         if isinstance(result, Waiting) and not result.policy:
-            self.offline = result.why
             self._push_due = self.clock.boottime() + self.settings.cadence.poll
             return
         if isinstance(result, Waiting) and operation.proof in self.held:
