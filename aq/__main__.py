@@ -28,6 +28,10 @@ def _main(arguments: list[str]) -> int:
     # Importing makes a great many objects and no garbage: looking for some would take a tenth of a
     # short command's time.
     gc.set_threshold(_GC_EVERY, 20, 20)
+    if arguments[:1] == ["add"] and "--help" not in arguments:
+        from aq.ui.checker import begin
+
+        begin()
     from aq.ui.cli import run
 
     return run(arguments)

@@ -1,33 +1,20 @@
-"""Our own YAML files (records, leases, beats, PAUSED, spend) as text and back. Read as strictly as
-a person's file: whoever can push can write them."""
+"""Our own YAML files (records, leases, beats, PAUSED, spend) as values. Read as strictly as a person's
+file: whoever can push can write them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from aq.core.document import decode, read_yaml
 from aq.core.errors import AqError, InvalidFileError
 from aq.core.parsing import without_nothing
-from aq.core.values import plain
 
 Value = TypeVar("Value")
 # A record of 20 full runs with their verdicts has about 1 500 events.
 MAX_OWN_EVENTS = 50_000
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-def encode(value: Any) -> bytes:
-    """A value as a YAML file."""
-    data = plain(value)
-    return (
-        yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=4096, encoding="utf-8")
-        if data
-        else b""
-    )
 
 
 @lru_cache(maxsize=32)

@@ -37,7 +37,7 @@ class FileEdit:
 
 
 def _files(job: Job) -> dict[str, FileEdit]:
-    from aq.core.codec import encode  # pydantic and yaml are slow to import, and reading needs neither
+    from aq.core.encoding import encode  # yaml is slow to import, and reading does not need it
 
     base = f"{QUEUE}/{job.folder}/{job.id}"
     files = {base + JOB_SUFFIX: FileEdit(base + JOB_SUFFIX, blob=job.blob)}
@@ -68,7 +68,7 @@ def _left(before: Job | None) -> Iterable[str]:
 
 def file_edits(change: Change) -> list[FileEdit]:
     """The file edits of a change."""
-    from aq.core.codec import encode  # as above
+    from aq.core.encoding import encode  # as above
 
     edits: dict[str, FileEdit] = {}
     for edit in change.jobs:

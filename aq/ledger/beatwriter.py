@@ -63,7 +63,7 @@ class BeatWriter:
 
     def prepare(self, tip: str, refs: str) -> PushSpec:
         """A new beat, and the push that publishes it below `refs`, where the fleet keeps its beats."""
-        from aq.core.codec import encode  # pydantic is slow to import, and reading never needs it
+        from aq.core.encoding import encode  # yaml is slow to import, and reading never needs it
 
         self.ref = f"{refs}/{self.host}"
         self.seq += 1

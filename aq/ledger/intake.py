@@ -92,23 +92,6 @@ def read_plain_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def checked(content: bytes, file: str, *, allow_secret: bool = False) -> Manifest:
-    """The manifest of a file that may be submitted. Raises InvalidFileError."""
-    from aq.core.jobfile import parse_job  # pydantic is slow to import, and most passes find nothing new
-    from aq.core.secrets import find_secret
-
-    manifest, _ = parse_job(content, file)
-    secret = None if allow_secret else find_secret(content.decode())
-    if secret:
-        raise InvalidFileError(
-            f"this looks like a secret ({secret.kind})",
-            "remove it and revoke it, or give --allow-secret to `aq add`",
-            file=file,
-            line=secret.line,
-        )
-    return manifest
-
-
 def job_id_for(stem: str, manifest: Manifest, *, fresh: bool) -> str:
     """The id of a new job: from its idempotency key alone, so that it is the same whatever the file's
     name is, or from its name (with a random end if `fresh`)."""
@@ -248,6 +231,9 @@ class Intake:
             return
         if present and blob == self._at_head(name):
             return
+        # pydantic is slow to import, and most passes find nothing new.
+        from aq.core.submission import checked
+
         manifest = checked(content, f"{QUEUE}/inbox/{name}")
         wanted = job_id_for(wanted, manifest, fresh=False)
         present = snapshot.find(wanted)

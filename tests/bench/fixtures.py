@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from aq.core.codec import encode
+from aq.core.encoding import encode
 from aq.core.event import Event, render
 from aq.core.fleet import Beat
 from aq.core.instants import instant, later

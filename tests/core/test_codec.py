@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aq.core.codec import decode_as, encode
+from aq.core.codec import decode_as
+from aq.core.encoding import encode
 from aq.core.errors import InvalidFileError
 from aq.core.fleet import Beat
 from aq.core.jobfile import parse_job

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from aq.core.change import Change, JobEdit, PauseEdit, Refusal
-from aq.core.codec import decode_as, encode
+from aq.core.codec import decode_as
+from aq.core.encoding import encode
 from aq.core.event import Event
 from aq.core.layout import FileEdit, file_edits, folder_of, names_on
 from aq.core.lease import Lease

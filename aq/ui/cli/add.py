@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from aq.core.errors import AqError, UsageError
-from aq.core.results import Landed, Refused, Waiting
-from aq.ui.cli.common import asked, here
+from aq.ui.checker import Question, Source, check
 from aq.ui.out import clean, say, say_json, style, tell
-from aq.wiring import Queue
 
 if TYPE_CHECKING:
+    from aq.core.manifest import Manifest
     from aq.core.operations import Operation
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One thing to submit."""
-
-    stem: str
-    name: str
-    content: bytes
+    from aq.wiring import Queue
 
 
 def add(
@@ -46,8 +36,12 @@ def add(
     keys = {"engine": engine, "profile": profile, "verify": verify, "priority": priority}
     _refuse_nonsense(what or [], [key for key, value in keys.items() if value])
     sources = [_read(item, keys, name) for item in what]
+    from aq.ui.cli.common import here
+
     with here(intake=False) as queue:
-        return _submit(queue, sources, allow_secret=allow_secret, as_json=as_json)
+        manifests = check(Question(tuple(sources), allow_secret))
+        operations = _spooled(queue, sources, manifests, allow_secret=allow_secret)
+        return _submit(queue, operations, as_json=as_json)
 
 
 def _refuse_nonsense(what: list[str], keys: list[str]) -> None:
@@ -66,38 +60,38 @@ def _is_file(item: str) -> bool:
     return item == "-" or (len(item) < 200 and Path(item).is_file())
 
 
-def _read(item: str, keys: dict[str, str], name: str) -> _Source:
+def _read(item: str, keys: dict[str, str], name: str) -> Source:
     path = Path(item)
     if item == "-":
-        return _Source(name or "job", "standard input", sys.stdin.buffer.read())
+        return Source(name or "job", "standard input", sys.stdin.buffer.read())
     if _is_file(item):
         from aq.ledger.intake import read_plain_file
 
         try:
-            return _Source(name or path.name.rsplit(".", 1)[0], item, read_plain_file(path))
+            return Source(name or path.name.rsplit(".", 1)[0], item, read_plain_file(path))
         except OSError as error:
             raise AqError(f"{item}: {error.strerror}", "name a file that exists") from None
     front = "".join(f"{key}: {_quoted(value)}\n" for key, value in keys.items() if value)
     text = f"---\n{front}---\n{item}\n" if front else f"{item}\n"
-    return _Source(name or " ".join(item.split()[:5]), "the given text", text.encode())
+    return Source(name or " ".join(item.split()[:5]), "the given text", text.encode())
 
 
 def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _spooled(queue: Queue, sources: list[_Source], *, allow_secret: bool) -> list[Operation]:
-    """The operations, each written down first. Every file is checked before the first one is."""
+def _spooled(
+    queue: Queue, sources: list[Source], manifests: list[Manifest], *, allow_secret: bool
+) -> list[Operation]:
+    """The operations, each written down first."""
     from aq.core.ids import slug
     from aq.core.operations import Add
-    from aq.ledger.intake import checked, job_id_for
+    from aq.ledger.intake import job_id_for
     from aq.ledger.spool import Spooled
+    from aq.ui.cli.common import asked
 
-    checked_sources = [
-        (source, checked(source.content, source.name, allow_secret=allow_secret)) for source in sources
-    ]
     operations: list[Operation] = []
-    for source, manifest in checked_sources:
+    for source, manifest in zip(sources, manifests, strict=True):
         blob = queue.ledger.write_blob(source.content)
         job = job_id_for(slug(source.stem), manifest, fresh=True)
         operation = Add(
@@ -108,8 +102,9 @@ def _spooled(queue: Queue, sources: list[_Source], *, allow_secret: bool) -> lis
     return operations
 
 
-def _submit(queue: Queue, sources: list[_Source], *, allow_secret: bool, as_json: bool) -> int:
-    operations = _spooled(queue, sources, allow_secret=allow_secret)
+def _submit(queue: Queue, operations: list[Operation], *, as_json: bool) -> int:
+    from aq.core.results import Landed, Refused, Waiting
+
     code = 0
     results: list[dict[str, str]] = []
     for result in queue.ledger.perform(operations):

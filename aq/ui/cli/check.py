@@ -33,7 +33,8 @@ def check(
 
 def _problem(path: Path) -> str:
     from aq.core.settingsfile import parse_settings
-    from aq.ledger.intake import checked, read_plain_file
+    from aq.core.submission import checked
+    from aq.ledger.intake import read_plain_file
 
     try:
         content = read_plain_file(path)

@@ -1,0 +1,49 @@
+"""Checking job files for `aq add`. The schema library takes as long to import as everything else that the
+command does, so a second core imports it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aq.ui.ahead import Ahead
+
+if TYPE_CHECKING:
+    from aq.core.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to submit: what its id is made from, its name for people, and its content."""
+
+    stem: str
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The files to check."""
+
+    sources: tuple[Source, ...]
+    allow_secret: bool
+
+
+def _ready() -> Callable[[Question], list[Manifest]]:
+    from aq.core.submission import checked
+
+    return lambda asked: [checked(s.content, s.name, allow_secret=asked.allow_secret) for s in asked.sources]
+
+
+_begun: list[Ahead[Question, list[Manifest]]] = []
+
+
+def begin() -> None:
+    """Get ready, for a command that will ask."""
+    _begun.append(Ahead(_ready))
+
+
+def check(question: Question) -> list[Manifest]:
+    """The manifests of files that may be submitted. Raises InvalidFileError for the first that may not."""
+    return _begun.pop().ask(question) if _begun else _ready()(question)
