@@ -144,7 +144,7 @@ def test_a_result_that_its_killed_host_had_spooled_never_lands(
         (tmp_path / "go").touch()
         spooled = mortal.machine("ada").state
         wait_until(
-            lambda: any("Land" in path.read_text() for path in spooled.rglob("spool/*")),
+            lambda: any("Land" in path.read_text() for path in spooled.rglob("spool/*.json")),
             what="the spooled result",
         )
         mortal.processes[-1].kill()
