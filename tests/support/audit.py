@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aq.core.audit.auditor import Auditor, Breach
 from aq.core.codec import decode_as
 from aq.core.event import Event, parse
 from aq.core.lease import Lease
 from aq.core.lifecycle import LeaseRule, Stage, Trigger, lease_allowed, transition
 from aq.core.record import Record
+from aq.ledger.line import BlobReading, Line
+from aq.ledger.objects import Objects
 from tests.support.fleet import git
 
 _JOB_FILE = re.compile(
@@ -133,7 +136,21 @@ def audit(hub: Path, branch: str = "main") -> Audit:
     replay = _Replay(contents(hub, yaml))
     for commit in history:
         replay.step(commit)
+    assert breaches(hub, branch) == [], "aq's own audit disagrees with this one"
     return replay.found
+
+
+def breaches(hub: Path, branch: str = "main", since: str = "") -> list[Breach]:
+    """What aq's own audit finds on a hub."""
+    objects = Objects(hub)
+    try:
+        line = Line(objects, hub, git(hub, "rev-parse", branch))
+        auditor = Auditor(BlobReading(objects))
+        if since:
+            auditor.begin(line.files_at(since))
+        return [breach for commit in line.commits(since) for breach in auditor.step(commit)]
+    finally:
+        objects.close()
 
 
 class _Replay:

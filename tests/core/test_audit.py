@@ -1,0 +1,399 @@
+"""The audit: a history of operations breaks no law, and every law that is broken is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aq.core.audit.auditor import Auditor, Breach, Commit, legal_by_hand
+from aq.core.audit.state import place_of
+from aq.core.change import Change
+from aq.core.event import Event
+from aq.core.fleet import Lapse
+from aq.core.lifecycle import Stage, Trigger
+from aq.core.manifest import Deps, ReviewPolicy
+from aq.core.operations import AcceptRewind, PauseFleet, RemoveStray, Repair, Ship
+from aq.core.settings import Amount, Spend
+from aq.core.snapshot import Problem
+from tests.support.builders import NOW, Queue, lease, manifest
+from tests.support.ledgerless import Texts
+
+
+def audited(queue: Queue, *more: Commit, texts: Texts | None = None) -> list[Breach]:
+    """What is wrong with a queue's history and some commits after it."""
+    texts = texts or Texts()
+    auditor = Auditor(texts)
+    return [breach for commit in [*texts.commits_of(queue.changes), *more] for breach in auditor.step(commit)]
+
+
+def clauses(breaches: list[Breach]) -> list[str]:
+    return [breach.clause for breach in breaches]
+
+
+def changed(queue: Queue, **fields: Any) -> Queue:
+    """The queue with its last change's job changed: record fields by name, and stage, folder, lease, blob."""
+    last = queue.changes[-1]
+    edit = last.jobs[0]
+    own = {
+        name: fields.pop(name) for name in ("stage", "folder", "lease", "blob", "manifest") if name in fields
+    }
+    after = replace(edit.after, record=replace(edit.after.record, **fields), **own)
+    queue.changes[-1] = replace(last, jobs=(replace(edit, after=after),))
+    return queue
+
+
+def told(queue: Queue, **fields: Any) -> Queue:
+    """The queue with its last commit telling something else."""
+    last = queue.changes[-1]
+    queue.changes[-1] = replace(last, event=replace(last.event, **fields))
+    return queue
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_what_operations_do_breaks_no_law(stage: Stage) -> None:
+    queue = Queue()
+    queue.in_stage(stage, deps=Deps())
+    assert audited(queue) == []
+
+
+def test_a_job_that_is_reclaimed_and_runs_again_breaks_no_law() -> None:
+    queue = Queue()
+    queue.do(queue.reclaim_of(queue.started(), by="mac-2"))
+    queue.do(queue.verified_of(_landed(queue, queue.claim())))
+    queue.do(Ship(**queue.common(), job="a"))
+    assert audited(queue) == []
+
+
+def _landed(queue: Queue, fence: Any) -> Any:
+    queue.do(queue.land_of(fence))
+    return fence
+
+
+def _started(**keys: Any) -> Queue:
+    queue = Queue()
+    queue.started(**keys)
+    return queue
+
+
+def _tested(**keys: Any) -> Queue:
+    queue = Queue()
+    queue.tested(**keys)
+    return queue
+
+
+def _reclaimed(silent: float, by: str = "mac-2") -> Queue:
+    queue = _started()
+    queue.do(queue.reclaim_of(queue.fence(), by=by, silent=silent))
+    return queue
+
+
+def _twice_locked() -> Queue:
+    queue = _started(lock="db")
+    queue.add("b")
+    queue.claim("b")
+    return changed(queue, manifest=manifest(lock="db"))
+
+
+def _over_budget() -> Queue:
+    queue = _started()
+    last = queue.changes[-1]
+    queue.changes[-1] = replace(last, spend={NOW[:10]: Spend(Amount(reserved=9.0))})
+    return queue
+
+
+def _claimed_often() -> Queue:
+    queue = Queue()
+    queue.add()
+    for _ in range(13):
+        queue.claim()
+        queue.do(queue.release_of(queue.fence()))
+        queue.put(replace(queue.job(), record=replace(queue.job().record, infra=0)))
+    queue.claim()
+    return queue
+
+
+def _same_key() -> Queue:
+    queue = Queue()
+    queue.add("a", idempotency_key="k")
+    queue.do(queue.add_of("b", blob="blob-a", idempotency_key="k2"))
+    return changed(queue, manifest=manifest(idempotency_key="k"))
+
+
+BROKEN: dict[str, tuple[Callable[[], Queue], str]] = {
+    "building without a lease": (lambda: changed(_started(), lease=None), "I2"),
+    "a lease in testing": (lambda: changed(_tested(), lease=lease("a")), "I2"),
+    "a lease of another job": (lambda: changed(_started(), lease=lease("b")), "I2"),
+    "a move that is no row of the table": (
+        lambda: told(
+            changed(_started(), stage=Stage.SHIPPED, folder="shipped/2026/11/21"), target=Stage.SHIPPED
+        ),
+        "I3",
+    ),
+    "a commit that says another move": (lambda: told(_started(), target=Stage.REVIEW), "I3"),
+    "a lease that the row does not give": (lambda: changed(_tested(), lease=lease("a")), "I3"),
+    "a new job that says it was there": (lambda: told(_added(), source=Stage.FAILED), "I3"),
+    "an epoch that jumps": (lambda: changed(_started(), epoch=3), "I4"),
+    "a lease of an older epoch": (lambda: changed(_started(), lease=lease("a", epoch=7)), "I4"),
+    "a result of somebody else": (lambda: told(_tested(), host="mac-9"), "I4"),
+    "more claims than the bounds allow": (_claimed_often, "I5"),
+    "a host that ships": (lambda: told(_shipped(), host="mac-1"), "I6"),
+    "a job file that changes after its claim": (lambda: changed(_tested(), blob="blob-other"), "I7"),
+    "one key and content twice": (_same_key, "I7"),
+    "a claim before its dependency": (
+        lambda: changed(_started(), manifest=manifest(deps=Deps(shipped=("b",)))),
+        "I8",
+    ),
+    "a claim before its dependency is tested": (
+        lambda: changed(_started(), manifest=manifest(deps=Deps(testing=("a",)))),
+        "I8",
+    ),
+    "two holders of one lock": (_twice_locked, "I8"),
+    "a reclaim too early": (lambda: _reclaimed(5), "I9"),
+    "a branch without a tip": (lambda: changed(_tested(), tip=""), "I10"),
+    "a claim beyond the budget": (_over_budget, "I11"),
+}
+
+
+def _added() -> Queue:
+    queue = Queue()
+    queue.add()
+    return queue
+
+
+def _shipped(**keys: Any) -> Queue:
+    queue = Queue()
+    queue.shipped(**keys)
+    return queue
+
+
+@pytest.mark.parametrize(("make", "clause"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_law_is_named_at_its_commit(make: Callable[[], Queue], clause: str) -> None:
+    texts, queue = Texts(), make()
+    first = [Commit("s", "settings", {"queue/aq.yaml": texts.put(b"budgets: {fleet: {usd: 5}}\n")})]
+    auditor = Auditor(texts)
+    found = [breach for commit in first + texts.commits_of(queue.changes) for breach in auditor.step(commit)]
+    assert clause in clauses(found), found
+    assert {breach.commit for breach in found} == {f"c{len(queue.changes) - 1}"}
+    assert all(breach.subject and breach.what for breach in found)
+
+
+def _with_deps() -> Queue:
+    queue = Queue()
+    queue.shipped("s")
+    queue.tested("t")
+    queue.started("a", deps=Deps(shipped=("s",), testing=("t",)))
+    return queue
+
+
+def _two_locks() -> Queue:
+    queue = _started(lock="db")
+    queue.started("b", lock="other")
+    return queue
+
+
+def _within() -> Queue:
+    queue = _started()
+    queue.changes[-1] = replace(queue.changes[-1], spend={NOW[:10]: Spend(Amount(reserved=1.0))})
+    return queue
+
+
+FINE: dict[str, Callable[[], Queue]] = {
+    "a host that ships by policy": lambda: told(_shipped(review_policy=ReviewPolicy("auto")), host="mac-1"),
+    "a reclaim by the holder itself": lambda: _reclaimed(0, by="mac-1"),
+    "dependencies that are far enough": _with_deps,
+    "locks of others": _two_locks,
+    "a claim within the budget": _within,
+}
+
+
+@pytest.mark.parametrize("make", FINE.values(), ids=FINE)
+def test_what_looks_like_a_breach_and_is_none(make: Callable[[], Queue]) -> None:
+    texts = Texts()
+    settings = Commit("s", "settings", {"queue/aq.yaml": texts.put(b"budgets: {fleet: {usd: 5}}\n")})
+    auditor = Auditor(texts)
+    found = [b for commit in [settings, *texts.commits_of(make().changes)] for b in auditor.step(commit)]
+    assert found == []
+
+
+def test_a_claim_after_a_visible_stop_is_a_breach_and_a_verify_claim_too() -> None:
+    texts, queue = Texts(), Queue()
+    queue.add()
+    queue.do(PauseFleet(**queue.common(), why="stop"))
+    queue.now = replace(queue.now, pause=None)
+    queue.claim()
+    assert clauses(audited(queue, texts=texts)) == ["I11"]
+
+
+def test_a_verify_claim_is_bounded_by_no_budget_but_by_the_stop() -> None:
+    queue = Queue()
+    queue.do(queue.reclaim_of(queue.landed(), by="mac-2"))
+    queue.do(queue.verify_claim_of())
+    assert audited(queue) == []
+
+
+def test_requeue_begins_to_count_claims_anew() -> None:
+    queue = Queue()
+    queue.failed()
+    texts = Texts()
+    auditor = Auditor(texts)
+    for commit in texts.commits_of(queue.changes):
+        assert auditor.step(commit) == []
+    assert auditor._past["a"].claims == 1
+
+
+HANDS: dict[str, tuple[dict[str, str], bool]] = {
+    "a job dropped": ({"queue/inbox/a.md": "b"}, True),
+    "an odd name dropped": ({"queue/inbox/My Job.md": "b"}, True),
+    "an odd name taken away": ({"queue/inbox/My Job.md": ""}, True),
+    "settings": ({"queue/aq.yaml": "b"}, True),
+    "a stop lifted": ({"queue/PAUSED": ""}, True),
+    "a profile": ({"profiles/dev.md": "b"}, True),
+    "a README": ({"README.md": "b", "queue/README.md": "b"}, True),
+    "a stage kept": ({"queue/testing/.gitkeep": "b"}, True),
+    "a job taken away": ({"queue/inbox/a.md": ""}, False),
+    "a job shipped by hand": ({"queue/shipped/2026/11/21/a.md": "b"}, False),
+    "a record forged": ({"queue/inbox/a.record.yaml": "b"}, False),
+    "a lease forged": ({"queue/inbox/a.lease.yaml": "b"}, False),
+    "spend": ({"queue/spend/2026-11-21.yaml": "b"}, False),
+}
+
+
+@pytest.mark.parametrize(("changes", "legal"), HANDS.values(), ids=HANDS)
+def test_what_a_person_may_do_with_plain_git(changes: dict[str, str], legal: bool) -> None:
+    assert legal_by_hand(changes) is legal
+    found = Auditor(Texts())
+    found.step(Commit("0", "first", {}))
+    assert (clauses(found.step(Commit("1", "by hand", changes))) == []) is legal
+    assert found.by_hand == 2
+
+
+def test_the_first_commit_may_hold_anything() -> None:
+    assert Auditor(Texts()).step(Commit("0", "", {"queue/spend/x.yaml": "b"})) == []
+
+
+def by_hand(changes: dict[str, str]) -> Commit:
+    return Commit("h", "by hand", changes)
+
+
+def test_a_job_that_vanishes_or_is_in_two_folders_breaks_i1() -> None:
+    gone = audited(_added(), by_hand({"queue/inbox/a.md": ""}))
+    assert clauses(gone) == ["I1", "I3"]
+    twice = audited(_added(), by_hand({"queue/testing/a.md": "blob-a"}))
+    assert clauses(twice) == ["I1", "I3"]
+    assert "inbox and in testing" in twice[0].what
+
+
+def test_a_hand_edit_is_legal_before_the_first_claim_and_not_after() -> None:
+    edit = by_hand({"queue/inbox/a.md": "blob-new"})
+    assert audited(_added(), edit) == []
+    queue = _started()
+    queue.do(queue.release_of(queue.fence()))
+    assert clauses(audited(queue, edit)) == ["I7"]
+
+
+def test_an_operation_touches_its_own_job_only() -> None:
+    def operation(event: Event, *paths: str) -> list[Breach]:
+        texts = Texts()
+        commit = texts.commit_of(Change(event))
+        return Auditor(texts).step(replace(commit, changes=dict.fromkeys(paths, "b")))
+
+    claim = Event(Trigger.CLAIM, "ada", "1", "a", Stage.INBOX, Stage.BUILDING)
+    assert clauses(operation(claim, "queue/inbox/b.md")) == ["I3"]
+    assert clauses(operation(claim, "queue/inbox/a.md", "queue/aq.yaml")) == ["I3"]
+    assert clauses(operation(claim)) == ["I3"]
+    assert clauses(operation(claim, "queue/inbox/a.record.yaml")) == ["I3"]
+    assert clauses(operation(Event(Trigger.CLAIM, "ada", "1"))) == ["I3"]
+    assert clauses(operation(Event("pause", "ada", "1"), "queue/aq.yaml")) == ["I3"]
+    assert clauses(operation(Event("accept-rewind", "ada", "1"), "queue/PAUSED")) == ["I3"]
+    assert clauses(operation(Event("init", "ada", "1"), "queue/inbox/a.md")) == ["I3"]
+    assert operation(Event("init", "ada", "1"), "queue/aq.yaml", ".gitattributes") == []
+    assert clauses(operation(Event(Trigger.REPAIR, "ada", "1"), "queue/x", "queue/y")) == ["I3"]
+
+
+def test_an_operation_may_bring_a_stage_folder_back() -> None:
+    texts, queue = Texts(), _added()
+    commit = texts.commits_of(queue.changes)[0]
+    both = {**commit.changes, "queue/inbox/.gitkeep": "b"}
+    assert Auditor(texts).step(replace(commit, changes=both)) == []
+
+
+def test_fleet_operations_and_repairs_break_no_law() -> None:
+    queue = Queue()
+    queue.do(PauseFleet(**queue.common(), why="stop"))
+    queue.do(AcceptRewind(**queue.common(), old="1" * 40, new=queue.now.tip))
+    queue.now = replace(queue.now, problems=(Problem("queue/x", "stray"),))
+    queue.do(RemoveStray(**queue.common(), path="queue/x"))
+    assert audited(queue) == []
+
+
+def test_a_repair_may_put_back_another_file_and_starts_from_there() -> None:
+    queue = Queue()
+    queue.failed()
+    queue.put(replace(queue.job(), stage=Stage.TESTING, folder="testing", problem="changed by hand"))
+    queue.do(Repair(**queue.common(), job="a"))
+    texts = Texts()
+    auditor = Auditor(texts)
+    *before, repair = texts.commits_of(changed(queue, blob="blob-older").changes)
+    folders = {"queue/failed/a.md": "", "queue/failed/a.record.yaml": "", "queue/testing/a.md": "blob-a"}
+    for commit in [*before, by_hand(folders), repair]:
+        found = auditor.step(commit)
+    assert "I7" not in clauses(found)
+    assert auditor._past["a"].claimed == "blob-older"
+
+
+def test_a_garbled_record_is_a_breach_of_i3() -> None:
+    texts, queue = Texts(), _started()
+    commits = texts.commits_of(queue.changes)
+    last = commits[-1]
+    changes = {
+        path: "garbled" if path.endswith("record.yaml") else blob for path, blob in last.changes.items()
+    }
+    auditor = Auditor(texts)
+    found = [b for commit in [*commits[:-1], replace(last, changes=changes)] for b in auditor.step(commit)]
+    assert "I3" in clauses(found)
+    assert any("garbled" in breach.what for breach in found)
+
+
+def test_an_observation_that_is_no_number_proves_no_silence() -> None:
+    queue = _started()
+    fence = queue.fence()
+    queue.do(replace(queue.reclaim_of(fence), lapse=Lapse(fence.key, fence.host, "o", 400.0, 300.0, 30.0)))
+    queue = told(queue, extra=(("Aq-Observed", "oid minus-one"),))
+    assert clauses(audited(queue)) == ["I9"]
+
+
+def test_garbled_spend_and_settings_are_left_to_the_doctor() -> None:
+    texts, queue = Texts(), _over_budget()
+    commits = texts.commits_of(queue.changes)
+    last = commits[-1]
+    changes = {path: "garbled" if "/spend/" in path else blob for path, blob in last.changes.items()}
+    auditor = Auditor(texts)
+    first = Commit("s", "settings", {"queue/aq.yaml": "garbled"})
+    found = [b for c in [first, *commits[:-1], replace(last, changes=changes)] for b in auditor.step(c)]
+    assert found == []
+
+
+def test_an_audit_may_begin_in_the_middle() -> None:
+    texts, queue = Texts(), _started()
+    commits = texts.commits_of(queue.changes)
+    whole = Auditor(texts)
+    for commit in commits:
+        whole.step(commit)
+    files = dict(commits[-1].changes)
+    later = Auditor(texts)
+    later.begin({path: blob for path, blob in files.items() if blob} | {"queue/inbox/new.md": "n"})
+    done = len(queue.changes)
+    queue.do(queue.verified_of(_landed(queue, queue.fence())))
+    rest = texts.commits_of(queue.changes)[done:]
+    assert [breach for commit in rest for breach in later.step(commit)] == []
+    assert later._past["a"].claimed == "blob-a"
+
+
+def test_only_stage_folders_hold_jobs() -> None:
+    assert place_of("queue/inbox/a.md") == ("inbox", "a", "md")
+    assert place_of("queue/shipped/2026/11/21/a.lease.yaml") == ("shipped/2026/11/21", "a", "lease")
+    assert place_of("queue/elsewhere/a.md") is None
+    assert place_of("queue/inbox/A.md") is None

@@ -1,0 +1,70 @@
+"""The queue's line as an audit reads it: through merges by people, and from the middle."""
+
+from __future__ import annotations
+
+from aq.core.audit.auditor import Breach
+from aq.ledger.line import Line
+from aq.ledger.objects import Objects
+from tests.support.audit import breaches
+from tests.support.fleet import HELLO, Fleet, git
+from tests.support.story import hand_write, story
+
+
+def line_of(fleet: Fleet) -> list[str]:
+    """The subjects of the queue's line, oldest first."""
+    objects = Objects(fleet.hub)
+    found = [c.message.splitlines()[0] for c in Line(objects, fleet.hub, fleet.tip()).commits()]
+    objects.close()
+    return found
+
+
+def test_the_line_follows_the_queue_through_a_persons_merge(fleet: Fleet) -> None:
+    tale, you = story(fleet, "ada"), fleet.you.path
+    tale.inbox("one")
+    git(you, "pull", "--quiet", "--ff-only", "origin", "main")
+    (you / "queue/inbox/mine.md").write_text(HELLO)
+    git(you, "add", ".")
+    git(you, "commit", "--quiet", "-m", "mine")
+    tale.do(tale.claim_of("one"))
+    git(you, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
+    git(you, "push", "--quiet", "origin", "HEAD:main")
+    subjects = line_of(fleet)
+    assert "mine" not in subjects, "the side of the person is one step: the merge"
+    assert subjects[-2].startswith("claim one")
+    assert subjects[-1].startswith("Merge")
+    assert breaches(fleet.hub) == []
+
+
+def test_what_is_wrong_is_found_from_the_middle_as_well(fleet: Fleet) -> None:
+    tale = story(fleet, "ada")
+    tale.building("one")
+    middle = fleet.tip()
+    hand_write(fleet.you.path, "queue/testing/two.md", HELLO)
+
+    def clauses(found: list[Breach]) -> list[tuple[str, bool]]:
+        return [(breach.clause, breach.by_hand) for breach in found]
+
+    assert clauses(breaches(fleet.hub)) == clauses(breaches(fleet.hub, since=middle)) == [("I3", True)]
+
+
+def test_the_command_names_the_first_offender_and_exits_1(fleet: Fleet) -> None:
+    story(fleet, "ada").building("one")
+    assert "every invariant holds" in fleet.you.aq("audit").stdout
+    hand_write(fleet.you.path, "queue/testing/two.md", HELLO)
+    offender = fleet.tip()
+    done = fleet.you.aq("audit", ok=False)
+    assert done.returncode == 1
+    assert f"I3  {offender[:12]}" in done.stdout
+    assert "queue/testing/two.md" in done.stdout
+    assert '"clause": "I3"' in fleet.you.aq("audit", "--json", ok=False).stdout
+    assert fleet.you.aq("audit", "--since", offender).returncode == 0
+
+
+def test_the_board_as_it_was(fleet: Fleet) -> None:
+    tale = story(fleet, "ada")
+    tale.inbox("one")
+    then = fleet.tip()
+    tale.do(tale.claim_of("one"))
+    assert "inbox 1  building 0" in fleet.you.aq("board", "--at", then).stdout
+    assert "inbox 0  building 1" in fleet.you.aq("board").stdout
+    assert fleet.you.aq("board", "--at", "2001-01-01", ok=False).returncode == 1
