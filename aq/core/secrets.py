@@ -1,29 +1,17 @@
-"""Shapes of secrets, to refuse them in job files and to redact them in logs. Pure text matching."""
+"""Secrets in text: found, to refuse a job file or to warn about a change, and taken out. Pure matching;
+the shapes are in `secret_shapes`, the matching in `redaction`."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Each shape is specific enough not to match prose: a vendor's prefix and its alphabet.
-SHAPES = {
-    "private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
-    "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{36,251}\b|\bgithub_pat_[A-Za-z0-9_]{60,255}\b",
-    "GitLab token": r"\bgl(?:pat|ptt|rt)-[A-Za-z0-9_-]{20,64}\b",
-    "Anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
-    "OpenAI key": r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,}\b",
-    "Google API key": r"\bAIza[0-9A-Za-z_-]{35}\b",
-    "Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
-    "npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
-    "PyPI token": r"\bpypi-[A-Za-z0-9_-]{50,}",
-    "Stripe key": r"\b[rs]k_live_[A-Za-z0-9]{20,}\b",
-    "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-}
-_ANY = re.compile("|".join(f"(?P<k{n}>{shape})" for n, shape in enumerate(SHAPES.values())))
-_KINDS = tuple(SHAPES)
-# In a prompt `postgres://user:password@localhost` is mostly an example; in a log it is not to be kept.
-_USERINFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/:@]*:[^\s/@]+@")
+from aq.core.matching import refused_spans
+from aq.core.redaction import Redactor
+
+_HUNK = re.compile(rb"@@ -[0-9]+(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@")
+_MAX_WARNINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +24,42 @@ class Secret:
 
 def find_secret(text: str) -> Secret | None:
     """The first thing in the text that looks like a secret."""
-    match = _ANY.search(text)
-    if not match or not match.lastgroup:
-        return None
-    return Secret(_KINDS[int(match.lastgroup[1:])], text.count("\n", 0, match.start()) + 1)
+    data = text.encode("utf-8", "replace")
+    spans = refused_spans(data)
+    return Secret(spans[0].kind, data.count(b"\n", 0, spans[0].start) + 1) if spans else None
 
 
 def redact(text: str, known: tuple[str, ...] = ()) -> str:
-    """The text with known values and secret shapes replaced by their kind."""
-    for value in sorted(filter(None, known), key=len, reverse=True):
-        text = text.replace(value, "[redacted:environment]")
-    text = _USERINFO.sub(r"\1[redacted:password]@", text)
-    return _ANY.sub(lambda match: f"[redacted:{_KINDS[int((match.lastgroup or 'k0')[1:])]}]", text)
+    """The text with known values and secret shapes replaced by their kind, and without escape codes."""
+    redactor = Redactor(known)
+    clean = redactor.write(text.encode("utf-8", "replace")) + redactor.close()
+    return clean.decode("utf-8", "replace")
+
+
+def diff_warnings(diff: bytes) -> tuple[str, ...]:
+    """A line for each added line of a unified diff that seems to hold a secret: where, and of which kind.
+    Never its value, not even when it is a part of the file's name."""
+    spans = refused_spans(diff)
+    found: list[str] = []
+    for path, number, start, end in _added(diff) if spans else ():
+        kinds = {span.kind for span in spans if start <= span.start < end}
+        found += (f"{redact(path)}:{number} looks like a secret: {kind}" for kind in sorted(kinds))
+    more = len(found) - _MAX_WARNINGS
+    return (*found[:_MAX_WARNINGS], *([f"and {more} more"] if more > 0 else []))
+
+
+def _added(diff: bytes) -> Iterable[tuple[str, int, int, int]]:
+    """The added lines as (file, line number, start, end). What a hunk says of its length is believed, so
+    that no added line passes for a header."""
+    path, number, removed, added, at = "", 0, 0, 0, 0
+    for line in diff.split(b"\n"):
+        at += len(line) + 1
+        if added and line.startswith(b"+"):
+            yield path, number, at - len(line) - 1, at
+            number, added = number + 1, added - 1
+        elif removed and line.startswith(b"-"):
+            removed -= 1
+        elif line.startswith(b"+++ "):
+            path = line[4:].rstrip(b"\t\r").strip(b'"').removeprefix(b"b/").decode("utf-8", "replace")
+        elif hunk := _HUNK.match(line):
+            removed, number, added = int(hunk[1] or 1), int(hunk[2]), int(hunk[3] or 1)
