@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 
-from aq.host.engines.base import Brief, Engine, Launch
+from aq.host.engines.base import Auth, Brief, Engine, Launch, Probe
+from aq.host.engines.parsers.plain import PlainParser
 
 _FENCE = re.compile(r"^```[ \t]*(sh|bash|shell)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
@@ -27,4 +29,8 @@ def _launch(brief: Brief) -> Launch:
     return Launch((shutil.which(shell) or shutil.which("sh") or shell, str(path)))
 
 
-ENGINE = Engine("shell", "shell", lambda: shutil.which("sh") is not None, _launch, free=True)
+def _probe(env: Mapping[str, str]) -> Probe:
+    return Probe(shutil.which("sh", path=env.get("PATH")) or "", auth=Auth.YES)
+
+
+ENGINE = Engine("shell", "shell", _probe, _launch, PlainParser, verdict=False, free=True)
