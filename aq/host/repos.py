@@ -1,5 +1,6 @@
 """Target repositories: a bare mirror of each, owned by the runner and out of an agent's reach. All git
-that touches a target repository is started here, with no hooks, filters or monitors of anybody's."""
+that touches a target repository is started here, with no hooks, filters or monitors of anybody's. Only
+what talks to a remote reads the user's git settings: credentials, proxies, `insteadOf`."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +25,24 @@ _ENV_KEPT = (
     "GIT_CONFIG_SYSTEM",
     "GIT_CONFIG_NOSYSTEM",
 )
+# What reads the user's settings: the commands that talk to a remote, and the look at a user's own folder.
+_REMOTE = frozenset({"fetch", "push", "ls-remote", "--show-toplevel"})
 _OFF = {
-    "core.hooksPath": "/dev/null",
+    "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
-    "core.attributesFile": "/dev/null",
+    "core.attributesFile": os.devnull,
+    "core.excludesFile": os.devnull,
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.quotePath": "false",
     "protocol.ext.allow": "never",
+    "submodule.recurse": "false",
+    "fetch.recurseSubmodules": "false",
+    "push.recurseSubmodules": "no",
+    "push.gpgSign": "false",
     "gc.auto": "0",
-    "commit.gpgsign": "false",
+    "maintenance.auto": "false",
+    "commit.gpgSign": "false",
 }
 _WHO = {
     "GIT_AUTHOR_NAME": "aq",
@@ -50,43 +63,83 @@ class ConflictError(AqError):
     """Two lines of work do not merge: a person has to look."""
 
 
-def git(
-    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    """Run git on a target repository. Raises WorkspaceError when it does not end in time."""
+def environment(*args: str) -> dict[str, str]:
+    """What a git command of ours may see of this process's environment."""
     base = {name: v for name, v in os.environ.items() if not name.startswith("GIT_") or name in _ENV_KEPT}
     base |= {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
         "GIT_ATTR_NOSYSTEM": "1",
     }
+    if _REMOTE.isdisjoint(args):
+        base |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        base.pop("GIT_CONFIG_SYSTEM", None)
     base.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    return base
+
+
+def _command(*args: str) -> list[str]:
     off = [part for name, value in _OFF.items() for part in ("-c", f"{name}={value}")]
+    return [shutil.which("git") or "git", *off, *args]
+
+
+def git(
+    *args: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    data: bytes | None = None,
+    timeout: float = _TIMEOUT,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git on a target repository. Raises WorkspaceError when it does not end in time."""
     try:
         return subprocess.run(
-            [shutil.which("git") or "git", *off, *args],
+            _command(*args),
             cwd=cwd,
-            env={**base, **(env or {})},
+            env={**environment(*args), **(env or {})},
             capture_output=True,
-            timeout=_TIMEOUT,
+            timeout=timeout,
             check=False,
             input=data or b"",
         )
     except subprocess.TimeoutExpired:
-        raise WorkspaceError(f"git {args[0]} did not end within {_TIMEOUT} s") from None
+        raise WorkspaceError(f"git {args[0]} did not end within {timeout:g} s") from None
 
 
-def must(
+def head(*args: str, limit: int) -> bytes:
+    """The first bytes that a git command prints, which may print more than fits into memory."""
+    with subprocess.Popen(
+        _command(*args),
+        env=environment(*args),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout
+        data = process.stdout.read(limit)
+        process.kill()
+    return data
+
+
+def read(
     *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
-) -> str:
-    """The output of a git command that has to work. Raises WorkspaceError with git's words."""
+) -> bytes:
+    """The bytes that a git command prints, which has to work. Raises WorkspaceError with git's words."""
     done = git(*args, cwd=cwd, env=env, data=data)
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         what = next((arg for arg in args if not arg.startswith("-")), "")
         raise WorkspaceError(f"git {what} failed: {words[0] if words else done.returncode}")
-    return done.stdout.decode("utf-8", "replace").strip()
+    return done.stdout
+
+
+def must(
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
+) -> str:
+    """The output of a git command that has to work, as text. Raises WorkspaceError."""
+    return read(*args, cwd=cwd, env=env, data=data).decode("utf-8", "replace").strip()
 
 
 @dataclass(frozen=True)
@@ -97,15 +150,20 @@ class Mirror:
     source: str
 
     @classmethod
+    def at(cls, mirrors: Path, source: str) -> Mirror:
+        """The mirror of a repository, as it is."""
+        return cls(mirrors / f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.git", source)
+
+    @classmethod
     def of(cls, mirrors: Path, source: str) -> Mirror:
         """The mirror of a repository, brought up to date. Raises WorkspaceError."""
-        mirror = cls(mirrors / f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.git", source)
-        mirrors.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mirror = cls.at(mirrors, source)
         mirror.fetch()
         return mirror
 
     def fetch(self) -> None:
         """Bring every branch."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(f"{self.path}.lock"):
             if not (self.path / "HEAD").exists():
                 must("init", "--quiet", "--bare", str(self.path))
@@ -115,6 +173,10 @@ class Mirror:
     def must(self, *args: str, env: dict[str, str] | None = None, data: bytes | None = None) -> str:
         """A git command on the mirror that has to work."""
         return must(f"--git-dir={self.path}", *args, env=env, data=data)
+
+    def read(self, *args: str, env: dict[str, str] | None = None, data: bytes | None = None) -> bytes:
+        """The bytes that a git command on the mirror prints, which has to work."""
+        return read(f"--git-dir={self.path}", *args, env=env, data=data)
 
     def does(self, *args: str) -> bool:
         """Whether a git command on the mirror succeeds."""
@@ -128,6 +190,13 @@ class Mirror:
         if not heads:
             raise WorkspaceError(f"{self.source} has no default branch", "name one with `base:`")
         return heads[0].removeprefix("refs/heads/")
+
+    def fresh_tip(self, branch: str) -> str:
+        """The commit that a branch, or without a name the default branch, has on the repository now."""
+        with ThreadPoolExecutor(1) as pool:
+            default = None if branch else pool.submit(lambda: self.default_branch)
+            self.fetch()
+        return self.tip(default.result() if default else branch)
 
     def tip(self, branch: str) -> str:
         """The commit of a branch. Raises WorkspaceError."""

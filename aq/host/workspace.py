@@ -1,81 +1,118 @@
 """Where a run works: a clone of its own for git repositories, the folder itself, or a scratch folder.
-The result is captured with the mirror's git dir, so that nothing the agent planted is run."""
+
+The runner writes the files and takes them back with its own git dir; the agent gets a repository beside
+them that only reads the mirror's objects. Neither links to files of the other: what the agent writes into
+its clone stays there."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aq.host.repos import Mirror, WorkspaceError, git, must
+from aq.core.job import Job
+from aq.core.prbody import pr_body
+from aq.core.scope import Change, Kind, Totals, outside, totals
+from aq.host.agentlog import own_commits
+from aq.host.capture import Desk, Left
+from aq.host.delivery import Request, open_request, summary_of
+from aq.host.repos import ConflictError, Mirror, WorkspaceError, git, must
+from aq.host.scope import secret_warnings
+from aq.host.seal import Seal
+
+# The message of the commit, made from the subjects of the agent's own commits.
+Message = Callable[[tuple[str, ...]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
     """The work of a run: its branch and tip on the target repository, or nothing when it changed
-    nothing. `pushed` when the target repository has it."""
+    nothing. `pushed` when the target repository has it; `outside` are changed paths that the job may not
+    change, `warnings` what a person should look at."""
 
     branch: str = ""
     tip: str = ""
     pushed: bool = False
+    outside: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = field(default=(), repr=False)
+
+    @property
+    def size(self) -> Totals:
+        """How large the change is."""
+        return totals(self.changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A prepared folder. `mirror` and `base` are set for an isolated clone."""
+    """A prepared folder. The rest is set for an isolated clone: the `base` that the work is counted
+    from, and the commit whose files it started with, which holds earlier work as well for a run that
+    goes on. `output` is what git ignored before the engine began."""
 
     path: Path
     mirror: Mirror | None = None
     base: str = ""
+    start: str = ""
+    seal: Seal | None = field(default=None, compare=False, repr=False)
+    output: frozenset[str] = frozenset()
 
-    def capture(self, branch: str, nonce: str, message: str, index: Path) -> Captured:
-        """Commit what changed on top of the base and push it as a task branch. Raises WorkspaceError."""
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """What a process in it must be able to read besides."""
+        return (self.mirror.path / "objects",) if self.mirror else ()
+
+    def settled(self) -> Workspace:
+        """This workspace, with all that git ignores in it now taken for granted."""
+        if self.mirror is None:
+            return self
+        with Desk.at(self.mirror, self.path) as desk:
+            desk.read("read-tree", self.start)
+            return replace(self, output=frozenset(desk.ignored()))
+
+    def left(self) -> Left:
+        """What differs from the base now. Raises RefusedError or WorkspaceError."""
+        assert self.mirror
+        assert self.seal
+        with Desk.at(self.mirror, self.path) as desk:
+            return desk.take(self.base, self.start, self.seal, self.output)
+
+    def capture(self, branch: str, nonce: str, message: Message, allowed: tuple[str, ...] = ()) -> Captured:
+        """Commit what changed on top of the base and push it as a task branch. Raises RefusedError or
+        WorkspaceError."""
         mirror = self.mirror
-        if mirror is None:
+        if mirror is None or self.seal is None:
             return Captured()
-        place = {
-            "GIT_DIR": str(mirror.path),
-            "GIT_WORK_TREE": str(self.path),
-            "GIT_INDEX_FILE": str(index),
-        }
-        _unnest(self.path)
-        must("read-tree", self.base, env=place)
-        must("add", "--all", "--", ".", cwd=self.path, env=place)
-        tree = must("write-tree", env=place)
-        if tree == mirror.must("rev-parse", f"{self.base}^{{tree}}"):
-            return Captured()
-        tip = mirror.commit(tree, self.base, message)
+        left = self.left()
+        found = Captured(outside=outside(left.changes, allowed), changes=left.changes)
+        if left.tree == mirror.must("rev-parse", f"{self.base}^{{tree}}"):
+            return replace(found, warnings=_refusals(left))
+        warnings = (*_refusals(left), *secret_warnings(mirror, self.base, left.tree))
+        tip = mirror.commit(left.tree, self.base, message(own_commits(mirror, self.path, self.start)))
+        found = replace(found, branch=branch, tip=tip, warnings=warnings)
         for name in (branch, f"{branch}-{nonce[:4]}"):
             if mirror.create(name, tip):
-                return Captured(name, tip, pushed=True)
-        return Captured(branch, tip, pushed=False)
+                return replace(found, branch=name, pushed=True)
+        return found
 
 
-def _unnest(workspace: Path) -> None:
-    """Take the git folders of nested repositories out of the tree. With them git would record a link
-    to a commit that nobody has instead of the files, or refuse to add anything."""
-    for folder, names, files in os.walk(workspace):
-        if Path(folder) == workspace:
-            names[:] = [name for name in names if name != ".git"]
-            continue
-        if ".git" in names:
-            shutil.rmtree(Path(folder) / ".git", ignore_errors=True)
-            names.remove(".git")
-        if ".git" in files:
-            (Path(folder) / ".git").unlink(missing_ok=True)
+def _refusals(left: Left) -> tuple[str, ...]:
+    return tuple(f"{change.path}: {change.why}" for change in left.changes if change.kind is Kind.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a run needs. `source` is a repository's URL or path, `cwd` a folder of this host. The
-    branches of the jobs it depends on (`under`: commits) are merged into its base (rule 9)."""
+    branches of the jobs it depends on (`under`: commits) are merged into its base (rule 9); `start_from`
+    is work of an earlier run that it goes on from."""
 
     source: str = ""
     cwd: str = ""
     base: str = ""
     in_place: bool = False
     under: tuple[str, ...] = ()
+    start_from: str = ""
 
 
 class Workspaces:
@@ -101,18 +138,21 @@ class Workspaces:
             path = folder / "work"
             path.mkdir(exist_ok=True)
             return Workspace(path)
-        mirror = Mirror.of(self.mirrors, source)
-        start = mirror.tip(wanted.base or mirror.default_branch)
+        mirror = Mirror.at(self.mirrors, source)
+        base = mirror.fresh_tip(wanted.base)
         for work in wanted.under:
-            start = mirror.merged(start, work, f"Merge what {branch} depends on\n")
-        return self._clone(folder, mirror, start, branch)
+            base = mirror.merged(base, work, f"Merge what {branch} depends on\n")
+        start = base
+        if wanted.start_from and mirror.has(wanted.start_from):
+            base, start = _going_on(mirror, base, wanted.start_from, branch)
+        return _clone(folder, mirror, base, start, branch)
 
     def at_branch(self, folder: Path, wanted: Wanted, branch: str, tip: str) -> Workspace:
         """A clone at a task branch's tip, to verify it. Raises WorkspaceError."""
         mirror = Mirror.of(self.mirrors, self.source_of(wanted))
         if not mirror.has(tip):
             raise WorkspaceError(f"{mirror.source} has no {branch} at {tip[:12]}")
-        return self._clone(folder, mirror, tip, branch)
+        return _clone(folder, mirror, tip, tip, branch)
 
     def deliver(self, wanted: Wanted, tip: str, message: str) -> str:
         """Merge a task branch's tip into the base branch on the target repository; the commit that
@@ -120,12 +160,45 @@ class Workspaces:
         mirror = Mirror.of(self.mirrors, self.source_of(wanted))
         return mirror.deliver(tip, wanted.base or mirror.default_branch, message)
 
-    @staticmethod
-    def _clone(folder: Path, mirror: Mirror, start: str, branch: str) -> Workspace:
-        path = folder / "work"
-        shutil.rmtree(path, ignore_errors=True)
-        must("clone", "--quiet", "--no-checkout", "--no-tags", "--", str(mirror.path), str(path))
-        # The agent must not reach the mirror through its clone.
-        must("remote", "remove", "origin", cwd=path)
-        must("checkout", "--quiet", "-B", branch, start, cwd=path)
-        return Workspace(path, mirror, start)
+    def ask_for(self, wanted: Wanted, job: Job) -> str:
+        """Open a pull request for a job's branch; its URL. Raises ConflictError or WorkspaceError."""
+        mirror = Mirror.of(self.mirrors, self.source_of(wanted))
+        record = job.record
+        body = pr_body(job, summary_of(mirror, record.tip))
+        base = wanted.base or mirror.default_branch
+        return open_request(mirror, Request(record.branch, record.tip, base, job.title, body))
+
+
+def _going_on(mirror: Mirror, base: str, work: str, branch: str) -> tuple[str, str]:
+    """The base, and earlier work on top of it. Where the two contradict each other the work stays on
+    the base that it was made on: whoever delivers it sees the conflict."""
+    try:
+        return base, mirror.merged(base, work, f"Merge earlier work into {branch}\n")
+    except ConflictError:
+        return mirror.must("rev-parse", f"{work}^1"), work
+
+
+def _clone(folder: Path, mirror: Mirror, base: str, start: str, branch: str) -> Workspace:
+    path = folder / "work"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, Desk.at(mirror, path) as desk:
+        made = pool.submit(_repository, mirror, path, start, branch)
+        seal = desk.check_out(start)
+        made.result()
+        # With it the agent's git need not look into every file again.
+        shutil.copyfile(desk.index, path / ".git" / "index")
+    return Workspace(path, mirror, base, start, seal)
+
+
+def _repository(mirror: Mirror, path: Path, start: str, branch: str) -> None:
+    """A repository of the agent's own, on its branch, that reads the mirror's objects. They are not
+    linked into it: a link could be written through."""
+    must("init", "--quiet", "--template=", f"--initial-branch={branch}", str(path))
+    repository = path / ".git"
+    (repository / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    objects = f"{(mirror.path / 'objects').resolve().as_posix()}\n"
+    (repository / "objects" / "info" / "alternates").write_text(objects, encoding="utf-8", newline="\n")
+    ref = repository / "refs" / "heads" / branch
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    ref.write_text(f"{start}\n", encoding="utf-8", newline="\n")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aq.core.manifest import Check, CheckKind
-from aq.core.record import CheckResult
-from aq.host.checks import last_line, run_checks
+from aq.core.record import CheckResult, Suite
+from aq.host.checks import Checks, Place, check_all
 from aq.host.process import Child, Exit
 from tests.support.fleet import git
 
@@ -29,14 +29,17 @@ class Shell:
         self.root = root
         self.ran: list[str] = []
 
-    def __call__(self, line: str) -> tuple[Exit, str]:
+    def __call__(self, line: str) -> tuple[Exit, tuple[str, ...]]:
         self.ran.append(line)
         env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
         child = Child(
             ("sh", "-c", line), cwd=self.root, env=env, log=self.root.parent / "log", run_id=f"check-{line}"
         )
         ended = child.wait(60)
-        return ended, last_line(child)
+        return ended, tuple(child.tail)
+
+    def checks(self, *checks: Check, artifacts: tuple[str, ...] = ()) -> Checks:
+        return check_all(checks, Place(self.root, self, artifacts, lambda text: text.replace("hush", "***")))
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def check(shell: Shell, kind: CheckKind, value: str = "true") -> CheckResult:
-    (found,) = run_checks((Check(kind, value),), shell.root, shell)
+    (found,) = shell.checks(Check(kind, value)).results
     return found
 
 
@@ -81,7 +84,8 @@ def test_test_passes_is_a_command_with_a_name(shell: Shell) -> None:
 
 
 def test_a_stopped_check_is_told_as_stopped_whatever_its_exit_code(shell: Shell) -> None:
-    (found,) = run_checks((Check(COMMAND, "x"),), shell.root, lambda line: (Exit(0, "timeout"), "fine"))
+    place = Place(shell.root, lambda line: (Exit(0, "timeout"), ("fine",)))
+    (found,) = check_all((Check(COMMAND, "x"),), place).results
     assert found == CheckResult("x", passed=False, detail="stopped: timeout")
 
 
@@ -152,11 +156,51 @@ def test_what_the_agent_planted_in_its_repository_never_sees_this_hosts_environm
 
 
 def test_the_first_failure_ends_the_list(shell: Shell) -> None:
-    checks = (Check(COMMAND, "true"), Check(EXISTS, "gone"), Check(COMMAND, "touch ran"))
-    results = run_checks(checks, shell.root, shell)
-    assert [result.passed for result in results] == [True, False]
+    done = shell.checks(Check(COMMAND, "true"), Check(EXISTS, "gone"), Check(COMMAND, "touch ran"))
+    assert [result.passed for result in done.results] == [True, False]
+    assert done.failed == done.results[-1]
     assert shell.ran == ["true"]
 
 
 def test_no_checks_give_no_results(shell: Shell) -> None:
-    assert run_checks((), shell.root, shell) == ()
+    assert shell.checks() == Checks()
+    assert Checks().failed is None
+
+
+def test_the_last_lines_of_the_last_check_are_kept_and_its_time_is_taken(shell: Shell) -> None:
+    done = shell.checks(Check(COMMAND, "echo fine"), Check(COMMAND, "echo one; echo two; sleep 0.1; exit 1"))
+    assert done.output == ("one", "two")
+    assert 0.1 <= done.results[1].seconds < 5
+
+
+def report(*failed: str, passed: int = 1, skipped: int = 0) -> str:
+    """A command that writes a test report."""
+    cases = [f"<testcase name='{name}'><failure/></testcase>" for name in failed]
+    cases += ["<testcase name='p'/>"] * passed + ["<testcase><skipped/></testcase>"] * skipped
+    return f'echo "<testsuite>{"".join(cases)}</testsuite>" > report.xml'
+
+
+def test_a_failed_command_says_which_tests_failed(shell: Shell) -> None:
+    found = check(shell, COMMAND, report("a", "hush", skipped=1) + "; echo last words; exit 1")
+    assert found.detail == "exit code 1: 2 of 4 tests failed (1 skipped): a, ***"
+    assert found.suite == Suite(4, 2, 1, ("a", "***"))
+
+
+def test_a_command_passes_by_its_exit_code_whatever_a_report_says(shell: Shell) -> None:
+    found = check(shell, COMMAND, report("a"))
+    assert (found.passed, found.suite) == (True, Suite(2, 1, 0, ("a",)))
+
+
+STRICT = {
+    "tests failed": (report("a"), "exit code 0, but 1 of 2 tests failed: a"),
+    "no test ran": (report(passed=0, skipped=2), "exit code 0, but no test ran"),
+    "a test passed": (report(skipped=1), ""),
+    "there is no report": ("true", ""),
+    "it failed": (report("a") + "; exit 3", "exit code 3: 1 of 2 tests failed: a"),
+}
+
+
+@pytest.mark.parametrize(("line", "detail"), STRICT.values(), ids=STRICT)
+def test_test_passes_believes_the_report_before_the_exit_code(shell: Shell, line: str, detail: str) -> None:
+    found = check(shell, PASSES, line)
+    assert (found.passed, found.detail) == (not detail, detail)

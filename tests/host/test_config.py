@@ -30,6 +30,7 @@ def test_every_key_is_read(host_yaml: Path) -> None:
     host_yaml.write_text(
         "name: mac-2\nslots: 3\nroots: [/srv, /home]\nrepos: {billing: /srv/billing}\nallow: [shell]\n"
         "deny: [other]\noffers: [has:licence]\nstop-grace: 3s\nmin-disk: 5\n"
+        "stall: 5m\nno-output: 30m\ncommands: [make test, ruff check]\n"
     )
     assert load_host_config() == HostConfig(
         name="mac-2",
@@ -40,6 +41,9 @@ def test_every_key_is_read(host_yaml: Path) -> None:
         deny=("other",),
         offers=("has:licence",),
         stop_grace=3.0,
+        stall=300.0,
+        no_output=1800.0,
+        commands=("make test", "ruff check"),
         min_disk_gib=5,
     )
 
@@ -141,3 +145,14 @@ def test_roots_are_where_folders_really_are(tmp_path: Path, folder: str, may: bo
     (tmp_path / "in").symlink_to(tmp_path / "root" / "sub")
     assert HostConfig("a", roots=(str(tmp_path / "root"),)).may_enter(str(tmp_path / folder)) is may
     assert HostConfig("a").may_enter(str(tmp_path / folder))
+
+
+def test_the_owner_says_how_jobs_are_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "host.yaml"
+    monkeypatch.setenv("AQ_HOST_CONFIG", str(path))
+    path.write_text("sandbox: required\nsandbox-write: [~/.cache, ~/.cargo]\n")
+    config = load_host_config("ada")
+    assert (config.sandbox, config.sandbox_write) == ("required", ("~/.cache", "~/.cargo"))
+    path.write_text("sandbox: maybe\n")
+    with pytest.raises(InvalidFileError, match="'auto', 'required' or 'off'"):
+        load_host_config("ada")

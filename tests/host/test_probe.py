@@ -59,6 +59,8 @@ def test_a_tool_that_is_not_here_is_not_offered(tmp_path: Path, monkeypatch: pyt
     assert not named(offers, "engine:"), "without a shell there is no shell engine"
 
 
-def test_a_denied_engine_is_not_offered() -> None:
+def test_a_denied_engine_is_not_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert probe_engines(HostConfig("ada")) == {"shell": "shell"}
     assert probe_engines(HostConfig("ada", deny=("shell",))) == {}

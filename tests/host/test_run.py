@@ -11,6 +11,7 @@ import pytest
 
 from aq.core.lease import Fence
 from aq.core.manifest import Check, CheckKind, Manifest
+from aq.core.prompt import digest_of
 from aq.core.settle import Ending
 from aq.core.work import Checked, Ended, Order, Report
 from aq.host.bench import Bench
@@ -95,7 +96,11 @@ OURS = {
     "TERM",
     "TMPDIR",
     "GIT_TERMINAL_PROMPT",
+    "NO_COLOR",
+    "CI",
 }
+# Where a confined child keeps what it downloads.
+CONFINED = {"XDG_CACHE_HOME", "npm_config_cache"}
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ def test_a_child_sees_the_allowed_names_and_no_others(table: Table, bare: set[st
     table.checked()
     for name in ("names", "checked"):
         lines = (table.root / "state" / "runs" / "job" / "3" / "work" / name).read_text().splitlines()
-        assert {line.split("=")[0] for line in lines} - SHELLS_OWN == bare | OURS
+        assert {line.split("=")[0] for line in lines} - SHELLS_OWN - CONFINED == bare | OURS
 
 
 def test_a_run_is_told_who_it_is_and_where_its_prompt_is(table: Table) -> None:
@@ -266,7 +271,35 @@ def test_a_verify_only_run_of_a_branch_that_is_gone_gives_no_verdict(table: Tabl
 def test_the_commit_of_a_run_names_it(table: Table, target: Target) -> None:
     table.ended("echo x > new", repo="target")
     assert git(target.bare, "log", "-1", "--format=%B", "aq/job/3") == (
-        "A job\n\nAq-Job: job\nAq-Epoch: 3\nAq-Attempt: 2\nAq-Engine: shell\nAq-Host: ada"
+        "A job\n\nAq-Job: job\nAq-Epoch: 3\nAq-Attempt: 2\nAq-Engine: shell\n"
+        "Aq-Prompt: " + digest_of("Do it.\n") + "\nAq-Host: ada"
+    )
+
+
+def test_the_agents_own_git_works_where_the_hosts_state_is_hidden(table: Table, target: Target) -> None:
+    commit = "git -c user.name=x -c user.email=x@y commit -qam 'one step'"
+    body = (
+        f"set -e; git log --format=%s; git status --porcelain; echo x >> README; {commit}; git fsck --strict"
+    )
+    assert table.ended(body, repo="target").outcome.ending is Ending.DONE
+    assert "README by a person" in table.log
+    message = git(target.bare, "log", "-1", "--format=%B", "aq/job/3")
+    assert "The agent's own commits:\n- one step\n\nAq-Job: job" in message
+
+
+def test_what_lies_outside_the_scope_is_reported(table: Table) -> None:
+    outcome = table.ended(
+        "mkdir src; echo x > src/a; echo x > b", repo="target", allowed_scope=("src/**",)
+    ).outcome
+    assert (outcome.ending, outcome.outside) == (Ending.DONE, ("b",))
+
+
+def test_a_workspace_that_the_engine_replaced_is_its_own_fault(table: Table) -> None:
+    outcome = table.ended("rm -rf ../work; ln -s / ../work", repo="target", sandbox="off").outcome
+    assert (outcome.ending, outcome.failure, outcome.reason) == (
+        Ending.FAILED,
+        "agent",
+        "the workspace was replaced",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aq.core.scope import Change, Kind
 from aq.host.repos import ConflictError, Mirror, WorkspaceError
 from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
 from tests.host.targets import Target
@@ -28,7 +29,7 @@ class Desk:
         return self.workspaces.prepare(self.folder, Wanted(**wanted), BRANCH)  # type: ignore[arg-type]
 
     def capture(self, workspace: Workspace, branch: str = BRANCH) -> Captured:
-        return workspace.capture(branch, "abcdef", MESSAGE, self.root / "index")
+        return workspace.capture(branch, "abcdef", lambda commits: MESSAGE)
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_new_changed_and_deleted_files_are_captured_as_one_commit_on_the_base(
     (found.path / "deep").mkdir()
     (found.path / "deep" / "new file").write_text("new\n")
     captured = desk.capture(found)
-    assert captured == Captured(BRANCH, target.tip(BRANCH), pushed=True)
+    assert (captured.branch, captured.tip, captured.pushed) == (BRANCH, target.tip(BRANCH), True)
     assert git(target.bare, "rev-parse", f"{BRANCH}~") == found.base == target.tip()
     changed = git(target.bare, "diff", "--name-status", "main", BRANCH).splitlines()
     assert changed == ["M\tREADME", "A\tdeep/new file", "D\told"]
@@ -156,7 +157,9 @@ def test_ignored_files_are_not_captured(desk: Desk, target: Target) -> None:
     target.push(".gitignore", "*.o\n")
     found = desk.prepare(source=target.url)
     (found.path / "a.o").touch()
-    assert desk.capture(found) == Captured()
+    captured = desk.capture(found)
+    assert (captured.branch, captured.tip) == ("", "")
+    assert captured.changes == (Change("a.o", Kind.OUTPUT),)
 
 
 def test_the_agents_own_commits_become_one(desk: Desk, target: Target) -> None:

@@ -1,0 +1,69 @@
+"""Files that a job asks to keep beside its log: copied out of the workspace when its run is over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aq.host.found import find_files, read_regular
+
+MAX_FILES = 200
+MAX_FILE = 10 * 1024 * 1024
+MAX_TOTAL = 50 * 1024 * 1024
+_TAKEN_OUT = "[redacted"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The paths that were kept, and how many were not: too many, too large, or with a secret in it."""
+
+    kept: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+def collect(
+    workspace: Path,
+    patterns: Sequence[str],
+    target: Path,
+    clean: Callable[[str], str] = str,
+    secrets: Sequence[str] = (),
+) -> Collected:
+    """Copy the files that fit. Text goes without its secrets; a binary file that holds one stays out."""
+    if not patterns:
+        return Collected()
+    kept: list[str] = []
+    total = left_out = 0
+    for name in find_files(workspace, patterns):
+        data = read_regular(workspace / name, MAX_FILE)
+        fit = data is not None and len(kept) < MAX_FILES and total + len(data) <= MAX_TOTAL
+        safe = _without_secrets(data, clean, secrets) if fit and data is not None else None
+        if safe is None:
+            left_out += 1
+        elif _write(target / name, safe):
+            total += len(safe)
+            kept.append(name)
+    return Collected(tuple(kept), left_out)
+
+
+def _without_secrets(data: bytes, clean: Callable[[str], str], secrets: Sequence[str]) -> bytes | None:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None if any(secret.encode() in data for secret in secrets if secret) else data
+    cleaned = clean(text)
+    # Cleaning text does more to it than that: what held no secret is kept to the letter.
+    return cleaned.encode() if cleaned.count(_TAKEN_OUT) > text.count(_TAKEN_OUT) else data
+
+
+def _write(path: Path, data: bytes) -> bool:
+    """Write a file of ours, in place of one that an earlier look left."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_name(f".{path.name}.part")
+        part.write_bytes(data)
+        os.replace(part, path)
+        return True
+    return False
