@@ -1,36 +1,25 @@
-"""What each host should do next: pure, and the same on every host for the same view. Here: priority,
-then age, then a rendezvous hash that gives each job to one host (DESIGN section 7)."""
+"""What each host should do next: pure, and the same on every host for the same view. Jobs by turn, each
+to the host that suits it best, as long as there are slots (DESIGN section 7)."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aq.core.eligible import (
-    budget_blockers,
-    fleet_blockers,
-    host_blockers,
-    job_blockers,
-    resolve_engine,
-    verify_blockers,
-)
+from aq.core.choose import Assignment, Chooser, rendezvous
+from aq.core.deps import NO_DEPS, circles, circular, open_edges
+from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers, reservation, verify_blockers
 from aq.core.fleet import Beat
-from aq.core.instants import Instant
+from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
-from aq.core.manifest import Manifest
+from aq.core.recent import look_back
+from aq.core.score import WEIGHTS, Scorer
+from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
+from aq.core.turn import in_turn
 
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A job and the host it falls to. `verify` when only its verify is to be run."""
-
-    job: str
-    host: str
-    engine: str
-    verify: bool = False
+__all__ = ["Assignment", "Memory", "Plan", "free_slots", "plan", "remember", "rendezvous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +33,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Assignments for the whole fleet, and why each other waiting job waits."""
+    """Assignments for the whole fleet in the order of their turn, and why each other waiting job waits."""
 
     assignments: tuple[Assignment, ...]
     waiting: Mapping[str, str]
@@ -54,19 +43,22 @@ class Plan:
         return tuple(a for a in self.assignments if a.host == host)
 
 
-def rendezvous(host: str, job: str) -> bytes:
-    """A number that host and job fix together: the highest wins, and a host that leaves moves only
-    its own jobs."""
-    return hashlib.blake2b(f"{host}|{job}".encode(), digest_size=8).digest()
-
-
 def free_slots(snapshot: Snapshot, hosts: Mapping[str, Beat]) -> dict[str, int]:
     """Slots in the beat less leases on the tip, for the hosts that take work."""
-    free = {name: beat.slots for name, beat in hosts.items() if not beat.draining and not beat.stopped}
+    free = {
+        name: beat.slots
+        for name, beat in hosts.items()
+        if not beat.draining and not beat.stopped and not beat.resting
+    }
     for job in snapshot.leased():
         if job.lease and job.lease.host in free:
             free[job.lease.host] -= 1
     return {name: max(0, count) for name, count in free.items()}
+
+
+def scorer_for(snapshot: Snapshot, hosts: Mapping[str, Beat], waiting: list[Job], now: Instant) -> Scorer:
+    """What scores the hosts for the jobs of a snapshot."""
+    return Scorer(hosts, look_back(snapshot, waiting, now), snapshot.settings.weights, now)
 
 
 def plan(
@@ -77,103 +69,83 @@ def plan(
     first: int | None = None,
 ) -> Plan:
     """Who takes which job now. `hosts` are the live ones, the observer included. With `first`, only what
-    the first waiting jobs get: it does not depend on those behind them."""
-    passed = (memory or Memory()).passed
+    the first waiting jobs would get if they were all."""
     blocked = fleet_blockers(snapshot)
-    waiting_jobs = snapshot.waiting(first)
+    waiting_jobs = list(snapshot.jobs(Stage.INBOX)) if first is None else snapshot.waiting(first)
     if blocked:
         return Plan((), {job.id: blocked[0] for job in waiting_jobs})
+    scorer = scorer_for(snapshot, hosts, waiting_jobs, now)
+    chooser = Chooser(hosts, free_slots(snapshot, hosts), (memory or Memory()).passed, scorer)
+    planner = _Planner(snapshot, now, chooser)
     to_verify = [
         job
         for job in snapshot.jobs(Stage.REVIEW)
         if job.to_be_verified and job.record.tip and not job.problem and not verify_blockers(job, snapshot)
     ]
-    free = free_slots(snapshot, hosts)
-    chooser = _Chooser(hosts, free, passed)
-    assignments: list[Assignment] = []
-    waiting: dict[str, str] = {}
-    locks: set[str] = set()
     for job in sorted(to_verify, key=lambda job: job.order):
-        if job.manifest.lock not in locks:
-            verifier = chooser.choose_verifier(job)
-            assignments += verifier
-            locks |= {job.manifest.lock for _ in verifier} - {""}
-    for job in waiting_jobs:
-        lock = job.manifest.lock
-        reasons = job_blockers(job, snapshot, now) or budget_blockers(job.manifest, snapshot, now)
-        if not reasons and lock in locks:
-            reasons = [f"lock {lock!r} goes to an earlier job"]
-        chosen = None if reasons else chooser.choose(job)
+        planner.verify(job)
+    weight = snapshot.settings.weights.get("starvation", WEIGHTS["starvation"])
+    for job in in_turn(waiting_jobs, now, weight, scorer.recent.products):
+        planner.start(job)
+    return Plan(tuple(planner.assignments), planner.waiting)
+
+
+class _Planner:
+    """One pass over the jobs: what was given away so far counts for those that come later."""
+
+    def __init__(self, snapshot: Snapshot, now: Instant, chooser: Chooser) -> None:
+        self.snapshot, self.now, self.chooser = snapshot, now, chooser
+        self.assignments: list[Assignment] = []
+        self.waiting: dict[str, str] = {}
+        self.locks: set[str] = set()
+        self._around: Mapping[str, tuple[str, ...]] | None = None
+        settings = snapshot.settings
+        self.spend = snapshot.spend.get(day(now), Spend())
+        self.limited = settings.budgets.fleet_usd is not None or bool(settings.budgets.products)
+        limit = settings.wip_building
+        self.room = None if limit is None else limit - sum(1 for _ in snapshot.leased())
+
+    def verify(self, job: Job) -> None:
+        """A landed job, before any new work."""
+        if job.manifest.lock in self.locks or self.room == 0:
+            return
+        for assignment in self.chooser.choose_verifier(job):
+            self._assign(job, assignment)
+
+    def start(self, job: Job) -> None:
+        """A waiting job: assigned, or told apart with its reason."""
+        reason = self._keeps(job)
+        chosen = None if reason else self.chooser.choose(job)
         if chosen:
-            assignments.append(chosen)
-            locks |= {lock} - {""}
+            self._assign(job, chosen)
+            self.spend = self.spend.moved(job.manifest.product, reservation(job.manifest, self.snapshot), 0.0)
         else:
-            waiting[job.id] = reasons[0] if reasons else chooser.why(job)
-    return Plan(tuple(assignments), waiting)
+            self.waiting[job.id] = reason or self.chooser.why(job)
 
+    def _keeps(self, job: Job) -> str:
+        manifest = job.manifest
+        reasons = job_blockers(job, self.snapshot, self.now)
+        if reasons and manifest.deps != NO_DEPS and job.id in self._circles():
+            return circular(self._circles()[job.id])
+        if not reasons and self.limited:
+            reasons = budget_blockers(manifest, self.snapshot, self.now, self.spend)
+        if reasons:
+            return reasons[0]
+        if manifest.lock in self.locks:
+            return f"lock {manifest.lock!r} goes to an earlier job"
+        full = f"earlier jobs fill wip.building ({self.snapshot.settings.wip_building})"
+        return full if self.room == 0 else ""
 
-class _Chooser:
-    """Gives jobs to hosts, one slot each, remembering what is left."""
+    def _circles(self) -> Mapping[str, tuple[str, ...]]:
+        if self._around is None:
+            self._around = circles(open_edges(self.snapshot))
+        return self._around
 
-    def __init__(
-        self, hosts: Mapping[str, Beat], free: dict[str, int], passed: Mapping[str, frozenset[str]]
-    ) -> None:
-        self.hosts, self.free, self.passed = hosts, free, passed
-        # Many jobs ask for the same things: the hosts that can are found once for each such group.
-        self.capable: dict[tuple[object, ...], list[str]] = {}
-
-    def able(self, manifest: Manifest) -> list[str]:
-        key = (manifest.engine, manifest.engine_class, manifest.repo, manifest.capabilities)
-        if key not in self.capable:
-            self.capable[key] = [
-                name
-                for name, beat in sorted(self.hosts.items())
-                if not host_blockers(manifest, beat.offers, beat.engines)
-            ]
-        return self.capable[key]
-
-    def _pick(self, job: Job, names: list[str]) -> str:
-        ready = [
-            name for name in names if self.free.get(name, 0) > 0 and job.id not in self.hosts[name].refuses
-        ]
-        skipped = self.passed.get(job.id, frozenset())
-        # When every host let its turn pass, start over: better a race than a job that waits.
-        candidates = [name for name in ready if name not in skipped] or ready
-        name = max(candidates, key=lambda name: rendezvous(name, job.id), default="")
-        if name:
-            self.free[name] -= 1
-        return name
-
-    def choose(self, job: Job) -> Assignment | None:
-        if not any(self.free.values()):
-            return None
-        name = self._pick(job, self.able(job.manifest))
-        return (
-            Assignment(job.id, name, resolve_engine(job.manifest, self.hosts[name].engines)) if name else None
-        )
-
-    def choose_verifier(self, job: Job) -> list[Assignment]:
-        need = f"repo:{job.manifest.repo}"
-        able = [name for name, beat in self.hosts.items() if not job.manifest.repo or need in beat.offers]
-        name = self._pick(job, able)
-        return [Assignment(job.id, name, "", verify=True)] if name else []
-
-    def why(self, job: Job) -> str:
-        able = self.able(job.manifest)
-        if able:
-            willing = [name for name in able if job.id not in self.hosts[name].refuses]
-            if not willing:
-                return f"{able[0]}: {self.hosts[able[0]].refuses[job.id]}"
-            taking = any(self.hosts[name].slots for name in willing if name in self.free)
-            return "waits for a free slot" if taking else "no host takes work"
-        if not self.hosts:
-            return "no live host"
-        reasons = [
-            (host_blockers(job.manifest, beat.offers, beat.engines), name)
-            for name, beat in sorted(self.hosts.items())
-        ]
-        clauses, name = min(reasons, key=lambda pair: len(pair[0]))
-        return f"no live host can run it: {name} {', '.join(clauses)}"
+    def _assign(self, job: Job, assignment: Assignment) -> None:
+        self.assignments.append(assignment)
+        self.locks |= {job.manifest.lock} - {""}
+        if self.room is not None:
+            self.room -= 1
 
 
 def remember(memory: Memory, planned: Plan, clock: float, patience: float, me: str) -> Memory:

@@ -1,21 +1,23 @@
-"""`aq why`: what keeps a job from starting, for every host."""
+"""`aq why`: what keeps a job from starting, and each host's score for it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import typer
 
-from aq.core.eligible import budget_blockers, fleet_blockers, host_blockers, job_blockers
+from aq.core.deps import circle_with, circular
+from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers
 from aq.core.errors import AqError
 from aq.core.instants import Instant, instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
-from aq.core.plan import free_slots, plan
 from aq.core.snapshot import Snapshot
-from aq.ui.board import listed_live, note_of
+from aq.ui.board import note_of
 from aq.ui.cli.common import complete_jobs, here
 from aq.ui.out import clean, say, say_json, style
+from aq.ui.routing import HostView, Routing
 
 
 def why(
@@ -23,55 +25,69 @@ def why(
     host: str = typer.Option("", "--host", help="Only this host."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Say why a job waits."""
+    """Say why a job waits, and where it would go."""
     with here(fetch=True) as queue:
         snapshot, beats = queue.ledger.snapshot(), queue.ledger.beats
         found = snapshot.find(job)
         if found is None:
             raise AqError(f"there is no job {job}", "`aq status --all` lists the jobs")
-        now = instant(time.time())
-        live = listed_live(beats, now, snapshot.settings.cadence.grace)
-        general = _general(found, snapshot, now)
-        free = free_slots(snapshot, live)
-        hosts = {}
-        for name, (_, beat) in sorted(beats.items()):
-            if host in ("", name):
-                reasons = [] if name in live else ["no recent beat"]
-                reasons += host_blockers(found.manifest, beat.offers, beat.engines)
-                reasons += [beat.refuses[job]] if job in beat.refuses else []
-                reasons += (
-                    ["draining"]
-                    if beat.draining
-                    else []
-                    if free.get(name, 0) or name not in live
-                    else ["no free slot"]
-                )
-                hosts[name] = reasons
-        chosen = next((a.host for a in plan(snapshot, live, now).assignments if a.job == job), "")
-        if host and host not in hosts:
+        if host and host not in beats:
             raise AqError(f"no host {host} ever beat", "`aq hosts` lists them")
+        now = instant(time.time())
+        routing = Routing(snapshot, beats, now)
+        general = _general(found, snapshot, now)
+        hosts = [view for view in routing.hosts(found) if host in ("", view.host)]
+        waits = routing.waited(found) if found.stage is Stage.INBOX else ""
     if as_json:
-        say_json(
-            {"job": job, "stage": str(found.stage), "reasons": general, "hosts": hosts, "falls_to": chosen}
-        )
+        say_json(_as_json(found, general, hosts))
         return
-    say(f"{style(clean(job), 'bold')} is in {found.stage}")
+    for line in _lines(found, [*general, *([waits] if waits else [])], hosts):
+        say(line)
+
+
+def _as_json(job: Job, general: list[str], hosts: list[HostView]) -> dict[str, object]:
+    run = job.record.last_run
+    return {
+        "job": job.id,
+        "stage": str(job.stage),
+        "reasons": general,
+        "hosts": {view.host: list(view.reasons) for view in hosts},
+        "scores": {view.host: view.as_json() for view in hosts},
+        "falls_to": next((view.host for view in hosts if view.chosen), ""),
+        "claimed": {"host": run.host, "score": run.score} if run else None,
+    }
+
+
+def _lines(job: Job, general: list[str], hosts: list[HostView]) -> Iterator[str]:
+    yield f"{style(clean(job.id), 'bold')} is in {job.stage}"
     for reason in general:
-        say(f"  {clean(reason)}")
-    if found.stage is not Stage.INBOX and not found.to_be_verified:
+        yield f"  {clean(reason)}"
+    run = job.record.last_run
+    if run and run.score:
+        yield f"  attempt {run.attempt} went to {clean(run.host)} with {clean(run.score)}"
+    if job.stage is not Stage.INBOX and not job.to_be_verified:
         return
-    for name, reasons in hosts.items():
-        words = clean("; ".join(reasons)) or style("can run it", "green")
-        say(f"  {clean(name)}: {words}{' (it falls to this host)' if name == chosen else ''}")
+    for view in hosts:
+        yield from _host_lines(view)
     if not hosts:
-        say("  no host has ever beaten: start `aq run` on a machine")
+        yield "  no host has ever beaten: start `aq run` on a machine"
+
+
+def _host_lines(view: HostView) -> Iterator[str]:
+    words = clean("; ".join(view.reasons)) or style("can run it", "green")
+    total = f", {view.score.total:.2f} points" if view.score else ""
+    yield f"  {clean(view.host)}: {words}{total}{' (it falls to this host)' if view.chosen else ''}"
+    for term in view.score.terms if view.score else ():
+        yield style(f"      {clean(str(term))}", "dim")
 
 
 def _general(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     if job.stage is not Stage.INBOX:
         return [note_of(job, "")]
+    around = circle_with(job.id, job.manifest.deps, snapshot)
     return (
-        fleet_blockers(snapshot)
+        ([circular(around)] if around else [])
+        + fleet_blockers(snapshot)
         + job_blockers(job, snapshot, now)
         + budget_blockers(job.manifest, snapshot, now)
     )
