@@ -77,7 +77,7 @@ def open_runner(start: Path, host: str, slots: int | None, say: Callable[[str], 
     from aq.host.probe import probe_engines, probe_offers
     from aq.ledger.beatwriter import BeatWriter
     from aq.ledger.clone import ResultSpool
-    from aq.ledger.paths import host_state
+    from aq.ledger.paths import host_state, state_home
     from aq.runner.runner import Runner
     from aq.runner.state import Me
 
@@ -97,9 +97,10 @@ def open_runner(start: Path, host: str, slots: int | None, say: Callable[[str], 
                     probe_offers(config),
                     probe_engines(config),
                     __version__,
+                    config.accepts,
                 ),
                 ledger=queue.ledger,
-                bench=Bench(config, state, queue.paths.clone / "logs"),
+                bench=Bench(config, state, queue.paths.clone / "logs", (state_home(), queue.paths.common)),
                 clock=Clock(),
                 beat=BeatWriter(queue.ledger.committer, who, config.name, queue.config.beat_refs, state),
                 spool=ResultSpool(state / "spool"),

@@ -35,6 +35,7 @@ def hermetic_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "GIT_CEILING_DIRECTORIES": tmp_path,
         "AQ_STATE_DIR": home / "state",
         "AQ_HOST_CONFIG": home / "host.yaml",
+        "AQ_SANDBOX": "off",
         "NO_COLOR": "1",
         "TERM": "dumb",
     }

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from aq.core.engine.policy import POLICIES
 from aq.core.jobfile import JobFile
 from aq.core.lifecycle import TRANSITIONS
 from aq.core.settings import CADENCES
 from aq.core.settingsfile import SettingsFile
 from aq.host.config import HostFile
+from aq.host.engines.declared import EngineFile
 from aq.ui.cli.table import COMMANDS
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,15 @@ def _transitions() -> str:
     return _table(["operation", "moves", "lease", "by", "meaning"], rows)
 
 
+def _failures() -> str:
+    rows = []
+    for failure, row in POLICIES.items():
+        steps = ", ".join(f"{step / 60:g}" for step in row.rests)
+        job = "goes back uncharged" if row.released else "is charged an attempt"
+        rows.append([f"`{failure}`", job, f"rests {steps} min" if steps else "goes on"])
+    return _table(["class", "the job", "the engine on this host"], rows)
+
+
 def tables() -> dict[str, str]:
     """Every generated block by the name in its marker."""
     cadences = [
@@ -59,6 +70,8 @@ def tables() -> dict[str, str]:
         "job-keys": _keys(JobFile),
         "settings-keys": _keys(SettingsFile),
         "host-keys": _keys(HostFile),
+        "engine-keys": _keys(EngineFile),
+        "failure-classes": _failures(),
         "commands": _table(["command", "what it does"], [[f"`aq {n}`", e.help] for n, e in COMMANDS.items()]),
         "exit-codes": _table(["code", "meaning"], [[str(code), text] for code, text in EXIT_CODES.items()]),
         "cadences": _table(["preset", "poll", "beat", "ttl", "grace", "patience", "push-interval"], cadences),
@@ -76,7 +89,10 @@ def with_tables(text: str) -> str:
     return re.sub(r"<!-- ([a-z-]+) -->\n.*?<!-- end -->", block, text, flags=re.DOTALL)
 
 
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "configuration.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "configuration", "engines")),
+)
 
 if __name__ == "__main__":
     for document in DOCUMENTS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
@@ -14,6 +15,8 @@ from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 
 AGENT_CLASS = "agentic-coder"
+SANDBOX = "sandbox:fs"
+BROKEN = (Stage.FAILED, Stage.DEAD_LETTER)
 _PASSED_TESTING = (Stage.TESTING, Stage.SHIPPED)
 
 
@@ -21,6 +24,8 @@ def job_blockers(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     """What keeps a waiting job from starting anywhere. Empty when it is ready."""
     record, manifest = job.record, job.manifest
     reasons = [job.problem] if job.problem else []
+    if job.profile.problem:
+        reasons.append(job.profile.problem)
     if manifest.every is not None:
         reasons.append("is a schedule: copies of it run")
     reasons += _pause_blockers(job)
@@ -53,7 +58,7 @@ def dep_blockers(manifest: Manifest, snapshot: Snapshot) -> list[str]:
     reasons = []
     for dep in manifest.deps.shipped:
         if dep not in snapshot.archive:
-            reasons.append(f"needs {dep} shipped ({_how_far(dep, snapshot)})")
+            reasons.append(_needed(dep, "shipped", snapshot))
             continue
         shipped = snapshot.archive.get(dep)
         if shipped and shipped.manifest.deliver != "branch" and shipped.record.delivery != "delivered":
@@ -61,13 +66,17 @@ def dep_blockers(manifest: Manifest, snapshot: Snapshot) -> list[str]:
     for dep in manifest.deps.testing:
         found = snapshot.find(dep)
         if not found or found.stage not in _PASSED_TESTING:
-            reasons.append(f"needs {dep} in testing ({_how_far(dep, snapshot)})")
+            reasons.append(_needed(dep, "in testing", snapshot))
     return reasons
 
 
-def _how_far(dep: str, snapshot: Snapshot) -> str:
+def _needed(dep: str, what: str, snapshot: Snapshot) -> str:
     found = snapshot.find(dep)
-    return f"it is in {found.stage}" if found else "no such job"
+    if found is None:
+        return f"needs {dep} {what} (no such job)"
+    if found.stage in BROKEN:
+        return f"held: it needs {dep} {what}, which is in {found.stage}; `aq requeue {dep}` or cancel this"
+    return f"needs {dep} {what} (it is in {found.stage})"
 
 
 def lock_holder(job: Job, snapshot: Snapshot) -> str:
@@ -107,9 +116,15 @@ def reservation(manifest: Manifest, snapshot: Snapshot) -> float:
     return budgets.default_usd if budgets.limited(manifest.product) else 0.0
 
 
-def budget_blockers(manifest: Manifest, snapshot: Snapshot, now: Instant) -> list[str]:
-    """The day's limits that this job's reservation would break."""
-    budgets, spend = snapshot.settings.budgets, snapshot.spend.get(day(now), Spend())
+def budget_blockers(
+    manifest: Manifest, snapshot: Snapshot, now: Instant, spend: Spend | None = None
+) -> list[str]:
+    """The day's limits that this job's reservation would break. `spend` is the day's, when it is another
+    than the tip's."""
+    budgets = snapshot.settings.budgets
+    if not budgets.limited(manifest.product):
+        return []
+    spend = snapshot.spend.get(day(now), Spend()) if spend is None else spend
     wanted = reservation(manifest, snapshot)
     limits = [("the fleet", budgets.fleet_usd, spend.fleet.total)]
     if manifest.product:
@@ -124,12 +139,15 @@ def budget_blockers(manifest: Manifest, snapshot: Snapshot, now: Instant) -> lis
 
 
 def resolve_engine(manifest: Manifest, engines: Mapping[str, str]) -> str:
-    """The engine a host would use: the named one, or the first of the class asked for. Without
-    either, an agent: prose is never executed as a script. Empty when the host has none."""
+    """The engine a host would use: the named one, or of the class asked for the one that the profile
+    likes best, else the host's first. Without either, an agent: prose is never executed as a script.
+    Empty when the host has none."""
     if manifest.engine:
         return manifest.engine if manifest.engine in engines else ""
     wanted = manifest.engine_class or AGENT_CLASS
-    return next((name for name, kind in engines.items() if kind == wanted), "")
+    fitting = [name for name, kind in engines.items() if kind == wanted]
+    liked = (name for name in manifest.prefers_engine if name in fitting)
+    return next(liked, fitting[0] if fitting else "")
 
 
 def engine_wanted(manifest: Manifest) -> str:
@@ -141,19 +159,32 @@ def engine_wanted(manifest: Manifest) -> str:
     )
 
 
-def host_blockers(manifest: Manifest, offers: frozenset[str], engines: Mapping[str, str]) -> list[str]:
-    """The clauses that a host does not meet."""
+def confinement(asked: str, floor: str) -> str:
+    """How a job is confined on a host: the stricter of what the job asks for, if it does, and what the
+    host's owner wants."""
+    return max(asked or floor, floor, key=("off", "auto", "required").index)
+
+
+def host_blockers(
+    manifest: Manifest,
+    offers: frozenset[str],
+    engines: Mapping[str, str],
+    accepts: Accepts = EVERYTHING,
+) -> list[str]:
+    """The clauses that a host does not meet, and those of its own that the job does not fit."""
     reasons = [f"lacks {clause}" for clause in missing(manifest.capabilities, offers)]
     if not resolve_engine(manifest, engines):
         reasons.append(f"lacks {engine_wanted(manifest)}")
     if manifest.repo and f"repo:{manifest.repo}" not in offers:
         reasons.append(f"lacks repo:{manifest.repo}")
-    return reasons
+    if manifest.sandbox == "required" and SANDBOX not in offers:
+        reasons.append(f"lacks {SANDBOX}")
+    return reasons + accepts.blockers(manifest)
 
 
 def work_below(job: Job, snapshot: Snapshot) -> tuple[str, ...]:
     """The commits of the work that a job builds on: the branches of its dependencies in the same
-    repository that are not merged there by delivery (rule 9)."""
+    repository that are not merged there by delivery (rule 9). A pull request may still be open."""
     place = (job.manifest.repo, job.manifest.cwd)
     found = (snapshot.find(dep) for dep in (*job.manifest.deps.shipped, *job.manifest.deps.testing))
     return tuple(
@@ -163,5 +194,5 @@ def work_below(job: Job, snapshot: Snapshot) -> tuple[str, ...]:
         and dep.record.tip
         and (dep.manifest.repo, dep.manifest.cwd) == place
         and any(place)
-        and dep.record.delivery != "delivered"
+        and (dep.record.delivery != "delivered" or dep.manifest.deliver == "pr")
     )

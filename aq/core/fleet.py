@@ -5,13 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.instants import Instant, require_instant
 from aq.core.lease import require_ttl
 
 
 @dataclass(frozen=True, slots=True)
+class Cooling:
+    """An engine that rests on a host: until when, the failure class that sent it, and how many such
+    failures there were in a row."""
+
+    until: Instant
+    failure: str
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        require_instant(self.until)
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"rests until {self.until} ({self.failure})"
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
-    """The heartbeat of one host: facts for the router and the leases it holds (rule 5)."""
+    """The heartbeat of one host: facts for the router and the leases it holds (rule 5). `resting` says
+    why it takes no work for a while; `cooling` are the engines that rest: `engines` and `offers` are
+    without them. `stalled` are the jobs whose engines have put nothing out for long."""
 
     host: str
     incarnation: str
@@ -26,8 +47,11 @@ class Beat:
     draining: bool = False
     stopped: bool = False
     refuses: dict[str, str] = field(default_factory=dict)
+    accepts: Accepts = EVERYTHING
+    resting: str = ""
     version: str = ""
     stalled: tuple[str, ...] = ()
+    cooling: dict[str, Cooling] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_instant(self.at)

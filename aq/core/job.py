@@ -8,12 +8,14 @@ from aq.core.instants import Instant
 from aq.core.lease import Fence, Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import PRIORITY_RANK, Manifest
+from aq.core.profile import NO_PROFILE, Profile
 from aq.core.record import Record
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job at one commit. `folder` is relative to `queue/`; `problem` says why it is out of play."""
+    """One job at one commit. `folder` is relative to `queue/`; `problem` says why it is out of play;
+    `profile` is as whom it runs: the manifest has its defaults already."""
 
     id: str
     stage: Stage
@@ -23,6 +25,7 @@ class Job:
     record: Record = field(default_factory=Record)
     lease: Lease | None = None
     problem: str = ""
+    profile: Profile = NO_PROFILE
 
     @property
     def queued(self) -> Instant:

@@ -3,6 +3,7 @@ parser, `aq schema` and the README's table come from. Values come out as a Manif
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -175,9 +176,12 @@ class JobFile(Strict):
         "what must pass: a command, a list, or "
         "`[{file_exists: x}, {command: y}, {test_passes: z}, {git_clean: true}]`",
     )
-    fix: FixForm = _key(FixForm(), "rounds in which a failed verify goes back to the engine: `{max: 1}`")
+    fix: FixForm = _key(
+        FixForm(),
+        "rounds in which a failed verify goes back to the engine: `{max: 1}`; for `shell` only when set",
+    )
     setup: Command | None = _key(None, "a command that prepares the workspace")
-    baseline: Flag = _key(True, "verify the base before the engine starts")
+    baseline: Flag = _key(True, "verify the base before the engine starts; for `shell` only when set")
     resume: Flag = _key(False, "continue the engine's session on the same host")
     sandbox: Literal["auto", "required", "off"] = _key("auto", "how the engine is confined")
     on_partition: Literal["continue", "stop"] = _key(
@@ -230,9 +234,13 @@ _FORMS: dict[str, Any] = {
 
 def manifest_of(form: JobFile) -> Manifest:
     """The values of a validated file."""
+    return manifest_given({name: getattr(form, name) for name in form.model_fields_set})
+
+
+def manifest_given(forms: Mapping[str, Any]) -> Manifest:
+    """A manifest that gives some keys, in the form in which they are written."""
     given: dict[str, Any] = {}
-    for name in form.model_fields_set:
-        value = getattr(form, name)
+    for name, value in forms.items():
         if name == "fix":
             given["fix_max"] = value.max
         else:

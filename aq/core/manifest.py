@@ -113,7 +113,7 @@ class Manifest:
     setup: str = ""
     baseline: bool = True
     resume: bool = False
-    sandbox: str = "auto"
+    sandbox: str = ""
     on_partition: str = "continue"
     product: str = ""
     every: float | None = None
@@ -128,14 +128,27 @@ class Manifest:
     env: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     title: str = ""
+    prefers_engine: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
 
     def over(self, defaults: Manifest) -> Manifest:
         """This manifest, with what it does not give taken from `defaults`."""
-        wanted = [name for name in defaults.given if name not in self.given]
+        wanted = [name for name in defaults.given if not self.settles(name)]
         if not wanted:
             return self
         return replace(self, **{name: getattr(defaults, name) for name in wanted})
 
+    def settles(self, name: str) -> bool:
+        """Whether what this manifest gives decides a key: itself, or one that stands for it. Who asks for
+        a class of engines does not get the default engine."""
+        return any(key in self.given for key in _DECIDED_BY.get(name, (name,)))
 
-KEYS = tuple(field.name for field in fields(Manifest) if field.name != "given")
+
+_DECIDED_BY = {
+    "engine": ("engine", "engine_class"),
+    "engine_class": ("engine", "engine_class"),
+    "repo": ("repo", "cwd"),
+    "cwd": ("repo", "cwd"),
+}
+# `prefers_engine` is a profile's to say, `given` nobody's.
+KEYS = tuple(field.name for field in fields(Manifest) if field.name not in ("given", "prefers_engine"))

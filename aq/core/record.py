@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from aq.core.instants import Instant, require_instant
 from aq.core.lifecycle import Stage
 
 FULL_RUNS = 20
+MAX_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What the test reports of a check say. `names` are the first tests that failed."""
+
+    total: int = 0
+    failed: int = 0
+    skipped: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One verify step and how it went. Equal results may have taken different times."""
+
+    check: str
+    passed: bool
+    detail: str = ""
+    seconds: float = field(default=0.0, compare=False)
+    suite: Suite | None = None
+
+    @property
+    def words(self) -> str:
+        """The check and what was wrong with it."""
+        return f"{self.check}: {self.detail}" if self.detail else self.check
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One fix round of a run: which checks failed, what the run had used when this was written, and
+    the branch and tip that the engine left, once it is done."""
+
+    number: int
+    at: Instant | None = None
+    failed: tuple[CheckResult, ...] = ()
+    branch: str = ""
+    tip: str = ""
+    usd: float | None = None
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        require_instant(self.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One claim of the job. `outcome` is empty while it lasts; `usd` is None when unknown."""
+    """One claim of the job. `outcome` is empty while it lasts; `usd` is None when unknown; `baseline`
+    is the check that failed before the engine began; `model` and `version` are the engine's, as it told;
+    `outside` are changed paths that the job may not change, `warnings` what to look at in the work."""
 
     epoch: int
     host: str
@@ -31,18 +78,22 @@ class Run:
     spend_day: str = ""
     score: str = ""
     verify_only: bool = False
+    profile: str = ""
+    baseline: str = ""
+    rounds: tuple[Round, ...] = ()
+    model: str = ""
+    version: str = ""
+    outside: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_instant(self.started, self.ended)
 
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One verify step and how it went."""
-
-    check: str
-    passed: bool
-    detail: str = ""
+    def rounds_with(self, number: int, **changes: Any) -> tuple[Round, ...]:
+        """The rounds with one of them changed, or with it as a new one; the newest are kept."""
+        before = next((one for one in self.rounds if one.number == number), Round(number))
+        others = tuple(one for one in self.rounds if one.number != number)
+        return (*others, replace(before, **changes))[-MAX_ROUNDS:]
 
 
 @dataclass(frozen=True, slots=True)

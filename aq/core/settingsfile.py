@@ -71,7 +71,9 @@ class SettingsFile(Strict):
         default_factory=JobFile, description="job keys that apply where a job does not give them"
     )
     weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], FiniteFloat] = Field(
-        default={}, description="router weights"
+        default={},
+        description="what counts when the router compares hosts; built in: affinity 1, load 1, cost 0.5, "
+        "health 1, starvation 1 (also how fast waiting jobs age), fit 0.5; 0 turns a term off",
     )
     wip: WipForm = Field(
         default=WipForm(), description="people: jobs that may wait for a person; building: leases at once"

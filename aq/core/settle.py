@@ -1,4 +1,4 @@
-"""What a finished run, or a finished verify, means: the operation that says so to the queue."""
+"""What a finished run of an engine means: the operation that says so to the queue."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from aq.core.engine.policy import policy
 from aq.core.instants import Instant
 from aq.core.lease import Fence
-from aq.core.operations import Fail, Hold, Land, Operation, Release, Unverified, Verified
-from aq.core.record import CheckResult
+from aq.core.operations import Fail, Hold, Land, Operation, Release
 
 
 class Ending(StrEnum):
@@ -26,7 +26,10 @@ class Ending(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The facts of a finished run. `failure` is a failure class when it `FAILED`; `usd` and `tokens`
-    are None when unknown; `branch` and `tip` name kept work, `pushed` that it is on its remote."""
+    are None when unknown; `branch` and `tip` name kept work, `pushed` that it is on its remote;
+    `baseline` is the check that failed before the engine began; `reset` is in how many seconds the limit
+    that it ran into ends, if known; `model` and `version` are the engine's; `outside` are changed paths that
+    the job may not change, `warnings` what a person should look at in the work."""
 
     ending: Ending
     failure: str = ""
@@ -36,40 +39,27 @@ class Outcome:
     pushed: bool = False
     usd: float | None = None
     tokens: int | None = None
+    baseline: str = ""
+    reset: float | None = None
+    model: str = ""
+    version: str = ""
+    outside: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def settle(fence: Fence, outcome: Outcome, at: Instant, op_ids: tuple[str, str]) -> tuple[Operation, ...]:
-    """The operations for a finished engine. Work that does not merge is given back and held."""
+    """The operations for a finished engine. A failure that is no fault of the job is given back, and so is
+    work that does not merge, which is held."""
     common: dict[str, Any] = {"at": at, "by": fence.host, "op_id": op_ids[0], "fence": fence}
-    kept: dict[str, Any] = {"branch": outcome.branch, "tip": outcome.tip, "usd": outcome.usd}
+    common |= {"branch": outcome.branch, "tip": outcome.tip, "usd": outcome.usd, "tokens": outcome.tokens}
+    common |= {"model": outcome.model, "version": outcome.version}
     if outcome.ending is Ending.DONE:
-        return (Land(**common, **kept, pushed=outcome.pushed, tokens=outcome.tokens),)
+        seen: dict[str, Any] = {"outside": outcome.outside, "warnings": outcome.warnings}
+        return (Land(**common, **seen, pushed=outcome.pushed, baseline=outcome.baseline),)
     if outcome.ending is Ending.FAILED:
-        failed: dict[str, Any] = {
-            "failure": outcome.failure,
-            "reason": outcome.reason,
-            "tokens": outcome.tokens,
-        }
-        return (Fail(**common, **kept, **failed),)
-    release = Release(**common, **kept, reason=outcome.reason or str(outcome.ending))
+        end = Release if policy(outcome.failure).released else Fail
+        return (end(**common, failure=outcome.failure, reason=outcome.reason),)
+    release = Release(**common, reason=outcome.reason or str(outcome.ending))
     if outcome.ending is Ending.HELD:
         return (release, Hold(at=at, by=fence.host, op_id=op_ids[1], job=fence.job, reason=outcome.reason))
     return (release,)
-
-
-def settle_verify(fence: Fence, checks: tuple[CheckResult, ...], at: Instant, op_id: str) -> Operation:
-    """The operation for a finished verify. No checks were asked for when there are no results."""
-    failed = next((check for check in checks if not check.passed), None)
-    if failed:
-        reason = f"{failed.check}: {failed.detail}" if failed.detail else failed.check
-        return Fail(
-            at=at,
-            by=fence.host,
-            op_id=op_id,
-            fence=fence,
-            failure="verify_failed",
-            reason=reason,
-            checks=checks,
-        )
-    judged = Verified if checks else Unverified
-    return judged(at=at, by=fence.host, op_id=op_id, fence=fence, checks=checks)

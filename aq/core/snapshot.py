@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 from aq.core.change import Change
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
+from aq.core.manifest import Manifest
+from aq.core.profile import Profile, applied, profile_for
 from aq.core.settings import Pause, Settings, Spend
 
 OPEN_STAGES = tuple(stage for stage in Stage if stage is not Stage.SHIPPED)
@@ -83,7 +85,7 @@ class Snapshot:
     settings_error: str = ""
     pause: Pause | None = None
     spend: Mapping[str, Spend] = field(default_factory=dict)
-    profiles: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def find(self, job: str) -> Job | None:
         """The job wherever it is, shipped included. Of several copies: the one in play, or else the one
@@ -95,6 +97,12 @@ class Snapshot:
             or self.archive.get(job)
             or max(copies, key=lambda copy: bool(copy.record.blob), default=None)
         )
+
+    def completed(self, asked: Manifest) -> tuple[Manifest, Profile]:
+        """What a job file asks for in all: with its profile's and the queue's defaults."""
+        defaults = self.settings.defaults
+        profile = profile_for(asked, defaults, self.profiles)
+        return applied(asked, profile, defaults), profile
 
     def known(self, job: str) -> bool:
         """Whether the id is taken."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from aq.core.judge import Progress
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
+from aq.core.prompt import digest_of
 from aq.core.record import CheckResult
 from aq.core.settle import Outcome
 
@@ -13,7 +15,8 @@ from aq.core.settle import Outcome
 @dataclass(frozen=True, slots=True)
 class Order:
     """One run to do. `verify_branch` and `verify_tip` are set when only its verify is to be run, or the
-    branch is to be delivered; `under` are the commits of work that it builds on."""
+    branch is to be delivered; `under` are the commits of work that it builds on, `start_from` is the tip of
+    an earlier run's work that it goes on from."""
 
     fence: Fence
     attempt: int
@@ -25,6 +28,12 @@ class Order:
     verify_branch: str = ""
     verify_tip: str = ""
     under: tuple[str, ...] = ()
+    start_from: str = ""
+
+    @property
+    def prompt_hash(self) -> str:
+        """What the prompt is known by: sha256 in hex. People see the first 12 digits."""
+        return digest_of(self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +51,29 @@ class Checked:
     fence: Fence
     checks: tuple[CheckResult, ...]
     error: str = ""
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The engine is done with a fix round, in which it was given the failed `checks`."""
+
+    fence: Fence
+    number: int
+    checks: tuple[CheckResult, ...]
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A shipped branch was merged as `oid`; or a `conflict` needs a person; or an `error` may pass."""
+    """A shipped branch was merged as `oid`, or is open for merging at `url`; or a `conflict` needs a
+    person; or an `error` may pass."""
 
     job: str
     oid: str = ""
+    url: str = ""
     conflict: str = ""
     error: str = ""
 
 
-Report = Ended | Checked | Brought
+Report = Ended | Checked | Fixed | Brought

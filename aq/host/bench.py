@@ -13,28 +13,32 @@ from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.work import Brought, Order, Report
 from aq.host.config import HostConfig
+from aq.host.fixing import FIX, VERIFY
+from aq.host.kit import Kit
+from aq.host.redact import secret_values
 from aq.host.repos import ConflictError
-from aq.host.run import Kit, Run
+from aq.host.run import Run
+from aq.host.sandbox import sandbox
+from aq.host.sessions import Sessions
 from aq.host.workspace import Wanted, Workspaces
-
-_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
-_MIN_SECRET = 8
-
-
-def _secret_values() -> tuple[str, ...]:
-    """The values of this machine's variables that seem to hold secrets."""
-    names = [name for name in os.environ if any(word in name.upper() for word in _SECRET_WORDS)]
-    lines = (line.strip() for name in names for line in os.environ[name].splitlines())
-    return tuple(dict.fromkeys(line for line in lines if len(line) >= _MIN_SECRET))
 
 
 class Bench:
     """All runs of this host."""
 
-    def __init__(self, config: HostConfig, state: Path, logs: Path) -> None:
+    def __init__(self, config: HostConfig, state: Path, logs: Path, private: tuple[Path, ...] = ()) -> None:
         self.config, self.state = config, state
         self.reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
-        self.kit = Kit(config, Workspaces(state), state / "runs", logs, _secret_values(), self.reports)
+        self.kit = Kit(
+            config,
+            Workspaces(state),
+            state / "runs",
+            logs,
+            secret_values(os.environ),
+            self.reports,
+            Sessions(state / "sessions.json"),
+            private=(state, *private),
+        )
         self._runs: dict[Fence, Run] = {}
 
     def start(self, order: Order) -> None:
@@ -45,7 +49,12 @@ class Bench:
     def verify(self, fence: Fence) -> None:
         """The landing is in the queue: its checks may run."""
         if fence in self._runs:
-            self._runs[fence].verify_may_start.set()
+            self._runs[fence].may(VERIFY)
+
+    def fix(self, fence: Fence) -> None:
+        """The round is in the queue: the engine may have what the checks said."""
+        if fence in self._runs:
+            self._runs[fence].may(FIX)
 
     def finish(self, fence: Fence) -> None:
         """The run is settled: forget it."""
@@ -68,14 +77,17 @@ class Bench:
         """Freeze a run's processes, or let them go on."""
         run = self._runs.get(fence)
         if run and run.suspended != on:
-            run.suspended = on
-            if run.child:
-                (run.child.suspend if on else run.child.resume)()
+            run.suspend(on=on)
 
     @property
     def running(self) -> tuple[Fence, ...]:
         """The runs that are not settled."""
         return tuple(self._runs)
+
+    @property
+    def stalled(self) -> tuple[str, ...]:
+        """The jobs whose engines have put nothing out for long."""
+        return tuple(sorted(fence.job for fence, run in list(self._runs.items()) if run.stalled))
 
     def take_reports(self, timeout: float) -> list[Report]:
         """What ended; waits at most `timeout` seconds for the first."""
@@ -88,7 +100,7 @@ class Bench:
             return [report for report in found if report]
 
     def deliver(self, job: Job) -> None:
-        """Merge a shipped job's branch into its target; a report follows."""
+        """Merge a shipped job's branch into its target, or ask people to; a report follows."""
         threading.Thread(target=self._deliver, args=(job,), name=f"deliver {job.id}", daemon=True).start()
 
     def _deliver(self, job: Job) -> None:
@@ -96,7 +108,11 @@ class Bench:
         wanted = Wanted(source=self.config.repos.get(manifest.repo, ""), cwd=manifest.cwd, base=manifest.base)
         message = f"Merge {job.title}\n\nAq-Job: {job.id}\nAq-Epoch: {record.epoch}\n"
         try:
-            report = Brought(job.id, self.kit.workspaces.deliver(wanted, record.tip, message))
+            if manifest.deliver == "pr":
+                url = self.kit.workspaces.ask_for(wanted, job)
+                report = Brought(job.id, record.tip, url)
+            else:
+                report = Brought(job.id, self.kit.workspaces.deliver(wanted, record.tip, message))
         except ConflictError as error:
             report = Brought(job.id, conflict=error.what)
         except Exception as error:
@@ -115,6 +131,8 @@ class Bench:
                 return f"cwd {manifest.cwd} does not exist here"
             if not self.config.may_enter(manifest.cwd):
                 return f"cwd {manifest.cwd} is outside this host's roots"
+        if self.config.sandbox == "required" and not sandbox():
+            return f"host.yaml requires a sandbox, and none works here: {sandbox().why}"
         free = shutil.disk_usage(self.state if self.state.exists() else Path.home()).free
         if free < self.config.min_disk_gib * 1024**3:
             return f"less than {self.config.min_disk_gib} GiB of disk is free"

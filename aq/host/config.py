@@ -6,13 +6,15 @@ import os
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import AqError, InvalidFileError
 from aq.core.ids import is_id, slug
+from aq.core.manifest import Priority
 from aq.core.parsing import AbsolutePath, Duration, JobId, Line, Many, Name, Number, Strict, refuse, validate
 
 
@@ -20,6 +22,15 @@ def _slots(value: object) -> object:
     if value == "0":
         raise refuse("slots must be at least 1", "use `aq drain` for a host that takes no work")
     return value
+
+
+class AcceptsForm(Strict):
+    """What this host takes."""
+
+    products: Many[JobId] = ()
+    labels: Many[Name] = ()
+    priorities: Many[Priority] = ()
+    repos: Many[Name] = ()
 
 
 class HostFile(Strict):
@@ -36,10 +47,36 @@ class HostFile(Strict):
     allow: Many[Name] = Field(default=(), description="the only engines that may be used")
     deny: Many[Name] = Field(default=(), description="engines that may not be used")
     offers: Many[Line] = Field(default=(), description="more capabilities, such as has:licence")
+    accepts: AcceptsForm = Field(
+        default=AcceptsForm(),
+        description="the only jobs that this host takes: `{products: […], labels: […], priorities: […], "
+        "repos: […]}`; a job must fit every list given",
+    )
     stop_grace: Duration = Field(
         default=10, alias="stop-grace", description="how long a stopped engine may take to end"
     )
+    stall: Duration = Field(
+        default=900, description="how long an engine may put nothing out before it is shown as stalled"
+    )
+    no_output: Duration = Field(
+        default=3600,
+        alias="no-output",
+        description="how long an agent may put nothing out before it is stopped",
+    )
+    commands: Many[Line] = Field(
+        default=(), description="command lines that the `local` engine may run for jobs without `yolo`"
+    )
     min_disk: Number = Field(default=1, alias="min-disk", description="GiB that must be free before a claim")
+    sandbox: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="confine what jobs start: where it works, always, or only for jobs that ask; a job can "
+        "only make it stricter",
+    )
+    sandbox_write: Many[Line] = Field(
+        default=(),
+        alias="sandbox-write",
+        description="more places that a confined job may write to, such as `~/.cache`",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +91,13 @@ class HostConfig:
     deny: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     stop_grace: float = 10.0
+    stall: float = 900.0
+    no_output: float = 3600.0
+    commands: tuple[str, ...] = ()
     min_disk_gib: int = 1
+    sandbox: str = "auto"
+    sandbox_write: tuple[str, ...] = ()
+    accepts: Accepts = EVERYTHING
 
     def may_use(self, engine: str) -> bool:
         """Whether the owner of this machine lets an engine run."""
@@ -98,5 +141,16 @@ def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
         deny=form.deny,
         offers=form.offers,
         stop_grace=form.stop_grace,
+        stall=form.stall,
+        no_output=form.no_output,
+        commands=form.commands,
         min_disk_gib=form.min_disk,
+        sandbox=form.sandbox,
+        sandbox_write=form.sandbox_write,
+        accepts=Accepts(
+            form.accepts.products,
+            form.accepts.labels,
+            tuple(map(str, form.accepts.priorities)),
+            form.accepts.repos,
+        ),
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from aq.core.errors import AqError
+from aq.core.fleet import Cooling
+from aq.core.values import plain, revive
 from aq.host.clock import boot_id
 from aq.host.process import alive, sweep
 from aq.host.rundir import RunDir, leftover_runs
@@ -84,6 +86,18 @@ class HostMemory:
             "observations.json",
             {"boot": boot_id(), "leases": {key: list(value) for key, value in evidence.items()}},
         )
+
+    def load_cooling(self) -> dict[str, Cooling]:
+        """The engines that failed lately, and until when they rest."""
+        try:
+            saved = json.loads((self.state / "cooling.json").read_text("utf-8"))
+            return {str(engine): revive(Cooling, data) for engine, data in saved.items()}
+        except (OSError, ValueError, TypeError, AttributeError, AqError):
+            return {}
+
+    def save_cooling(self, cooling: Mapping[str, Cooling]) -> None:
+        """Keep them."""
+        self._write("cooling.json", plain(dict(cooling)))
 
     def orphans(self) -> Iterable[str]:
         """End what an earlier process of this host left running; the nonces of those runs. Only ever

@@ -10,8 +10,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from aq.core.eligible import SANDBOX
 from aq.host.config import HostConfig
-from aq.host.engines import ENGINES
+from aq.host.engines import engines
+from aq.host.engines.base import Auth, Engine, Probe
+from aq.host.sandbox import sandbox
 
 _SYSTEMS = {"linux": "linux", "darwin": "mac", "win32": "windows"}
 # Tools that jobs ask for, each with the option that prints its version.
@@ -64,13 +67,32 @@ def probe_offers(config: HostConfig) -> frozenset[str]:
     offers.add(f"python={platform.python_version()}")
     with ThreadPoolExecutor(max_workers=8) as pool:
         offers |= {found for found in pool.map(_version, _TOOLS) if found}
-    offers |= {f"engine:{name}" for name in probe_engines(config)}
+    for name, (_, probe) in _usable(config).items():
+        offers.add(f"engine:{name}")
+        if probe.version and not any(offer.startswith(f"{name}=") for offer in offers):
+            offers.add(f"{name}={probe.version}")
     offers |= {f"repo:{name}" for name in config.repos}
+    if sandbox():
+        offers.add(SANDBOX)
     return frozenset(offers | set(config.offers))
 
 
+def look_at_engines(config: HostConfig) -> dict[str, tuple[Engine, Probe]]:
+    """The engines that are here and allowed, with or without credentials, in the table's order."""
+    table = engines(config)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        probes = pool.map(lambda engine: engine.probe(os.environ), table.values())
+        found = zip(table.items(), probes, strict=True)
+        return {name: (engine, probe) for (name, engine), probe in found if probe.path}
+
+
+def _usable(config: HostConfig) -> dict[str, tuple[Engine, Probe]]:
+    """The engines with credentials, then those that may have some: the first of a class is used first."""
+    seen = look_at_engines(config).items()
+    return {name: look for auth in (Auth.YES, Auth.UNKNOWN) for name, look in seen if look[1].auth is auth}
+
+
 def probe_engines(config: HostConfig) -> dict[str, str]:
-    """The engines that are here and allowed, in order of preference, each with its class."""
-    return {
-        name: engine.kind for name, engine in ENGINES.items() if config.may_use(name) and engine.present()
-    }
+    """The engines that are here, allowed and not known to lack credentials, in order of preference, each
+    with its class."""
+    return {name: engine.kind for name, (engine, _) in _usable(config).items()}

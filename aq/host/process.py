@@ -17,12 +17,15 @@ from typing import IO
 
 import psutil
 
-from aq.core.secrets import redact
+from aq.host.logfile import CappedLog, Lines
 
 RUN_ID = "AQ_RUN_ID"
-HEAD_BYTES = 8 * 1024 * 1024
-TAIL_BYTES = 2 * 1024 * 1024
-_MAX_LINE = 64 * 1024
+_CHUNK = 64 * 1024
+_SHELL_SIGNALS = 128
+_HOLDER = "bwrap"
+MAX_LINE = 1024 * 1024
+# How long a pipe may give nothing after everything that could write to it is gone.
+_DRAIN_SECONDS = 5.0
 # When its parent dies this shell reads end of file, and takes the engine's group with it. It is there
 # before the engine is, and told whom to watch: no engine runs unwatched while a shell starts.
 _LIFELINE = 'read -r group || exit; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
@@ -45,42 +48,8 @@ class Exit:
         return f"signal {-self.code}"
 
 
-class CappedLog:
-    """A log file that keeps its head and its tail."""
-
-    def __init__(self, path: Path, known_secrets: tuple[str, ...]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = path.open("ab", buffering=0)
-        self._known = known_secrets
-        self._written = self._file.tell()
-        self._tail: deque[bytes] = deque()
-        self._tail_bytes = 0
-        self._cut = 0
-
-    def clean(self, line: bytes) -> str:
-        """The line as it may be shown and kept."""
-        return redact(line.decode("utf-8", "replace"), self._known)
-
-    def write(self, line: str) -> None:
-        """One clean line."""
-        clean = line.encode()
-        if self._written + len(clean) <= HEAD_BYTES:
-            self._written += len(clean)
-            self._file.write(clean)
-            return
-        self._tail.append(clean)
-        self._tail_bytes += len(clean)
-        while self._tail_bytes > TAIL_BYTES:
-            dropped = len(self._tail.popleft())
-            self._tail_bytes -= dropped
-            self._cut += dropped
-
-    def close(self) -> None:
-        """Write the tail and close."""
-        with contextlib.suppress(OSError), self._file:
-            if self._cut:
-                self._file.write(f"\n[{self._cut} bytes cut]\n".encode())
-            self._file.writelines(self._tail)
+# Takes a line of output and whether it is of stderr; gives the lines that go into the log for it.
+OnLine = Callable[[str, bool], Iterable[str]]
 
 
 class Child:
@@ -98,15 +67,21 @@ class Child:
         grace: float = 10.0,
         known_secrets: tuple[str, ...] = (),
         on_start: Callable[[int, float], None] | None = None,
+        on_line: OnLine | None = None,
+        raw: Path | None = None,
+        confined: bool = False,
     ) -> None:
         self.run_id, self.grace = run_id, grace
+        self._confined = confined
         self.stopped = ""
         self.tail: deque[str] = deque(maxlen=40)
         self.last_output = time.monotonic()
         self._known: dict[int, float] = {}
         self._stop_lock = threading.Lock()
         self._over = False
+        self._on_line = on_line
         self._log = CappedLog(log, known_secrets)
+        self._raw = CappedLog(raw, known_secrets) if raw else None
         self._lifeline = _start_lifeline()
         source: IO[bytes] | int = stdin.open("rb") if stdin else subprocess.DEVNULL
         try:
@@ -116,13 +91,13 @@ class Child:
                 env={**env, RUN_ID: run_id},
                 stdin=source,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE if on_line else subprocess.STDOUT,
                 start_new_session=os.name == "posix",
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError:
             self._tell_lifeline("")
-            self._log.close()
+            self._close_logs()
             raise
         finally:
             if stdin and not isinstance(source, int):
@@ -130,8 +105,14 @@ class Child:
         self._tell_lifeline(f"{self.pid}\n", last=False)
         if on_start:
             on_start(self.pid, _started(self.pid))
-        self._pump = threading.Thread(target=self._pump_output, name=f"pump {run_id[:8]}", daemon=True)
-        self._pump.start()
+        self._pumps = [
+            threading.Thread(
+                target=self._pump, args=(pipe,), name=f"pump {run_id[:8]} {pipe.fileno()}", daemon=True
+            )
+            for pipe in self._pipes
+        ]
+        for pump in self._pumps:
+            pump.start()
 
     @property
     def pid(self) -> int:
@@ -148,19 +129,47 @@ class Child:
         if last:
             self._lifeline.wait()
 
-    def _pump_output(self) -> None:
-        assert self._process.stdout
-        with contextlib.suppress(OSError, ValueError):
-            while line := self._process.stdout.readline(_MAX_LINE):
-                self.last_output = time.monotonic()
-                clean = self._log.clean(line)
-                self.tail.append(clean.rstrip("\n"))
-                with contextlib.suppress(OSError):
-                    self._log.write(clean)
+    @property
+    def _pipes(self) -> list[IO[bytes]]:
+        return [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe]
 
-    def wait(self, timeout: float) -> Exit:
+    def _pump(self, pipe: IO[bytes]) -> None:
+        stderr = pipe is self._process.stderr
+        log, raw = self._log.stream(), self._raw.stream() if self._raw else None
+        lines = Lines(MAX_LINE)
+        # As much at once as there is: a redactor's work is per piece, and fast output comes in large ones.
+        with contextlib.suppress(OSError, ValueError), pipe:
+            while chunk := os.read(pipe.fileno(), _CHUNK):
+                self.last_output = time.monotonic()
+                if raw:
+                    raw.write(chunk)
+                told = self._told(lines.feed(chunk), stderr=stderr) if self._on_line else chunk
+                self.tail.extend(log.write(told))
+        self.tail.extend(log.write(self._told(lines.rest(), stderr=stderr)))
+        self.tail.extend(log.close())
+        if raw:
+            raw.close()
+
+    def _told(self, lines: Iterable[bytes], *, stderr: bool) -> bytes:
+        """What of some lines goes into the log."""
+        told: list[str] = []
+        for line in lines:
+            text = line.decode("utf-8", "replace").rstrip("\r")
+            try:
+                told += self._on_line(text, stderr) if self._on_line else (text,)
+            except Exception:
+                # Whatever an engine says, its output is read on: a full pipe would block it for good.
+                told.append(text)
+        return "".join(f"{text}\n" for text in told).encode("utf-8", "replace")
+
+    def _close_logs(self) -> None:
+        for log in (self._log, self._raw):
+            if log:
+                log.close()
+
+    def wait(self, timeout: float, on_tick: Callable[[], None] | None = None) -> Exit:
         """Wait for the first process, stopping the tree when `timeout` seconds pass; then clear away
-        whatever it left behind."""
+        whatever it left behind. `on_tick` is called twice a second."""
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -168,28 +177,52 @@ class Child:
                 break
             except subprocess.TimeoutExpired:
                 self._remember()
+                if on_tick:
+                    on_tick()
                 if time.monotonic() > deadline and not self.stopped:
                     self.stop("timeout")
         self._finish()
-        return Exit(self._process.returncode, self.stopped)
+        return Exit(self._code, self.stopped)
+
+    @property
+    def _code(self) -> int:
+        # A sandbox says what signal ended the process in it as a shell does.
+        code = self._process.returncode
+        return _SHELL_SIGNALS - code if self._confined and code > _SHELL_SIGNALS else code
 
     def _finish(self) -> None:
         # A grandchild may hold the pipe or live on in a session of its own: nothing outlives a run.
-        self._pump.join(timeout=0.5)
-        if self._pump.is_alive() or self._survivors():
+        self._join_pumps(0.5)
+        if self._pumping or self._survivors():
             self._end(self._survivors())
-            self._pump.join(timeout=2)
+            # Nobody writes any more: what is in the pipes is read to its end, however long that takes.
+            while self._pumping and time.monotonic() - self.last_output < _DRAIN_SECONDS:
+                self._join_pumps(0.5)
         self._over = True
         self._tell_lifeline("done\n")
-        self._log.close()
-        if self._process.stdout and not self._pump.is_alive():
-            self._process.stdout.close()
+        self._close_logs()
+
+    @property
+    def _pumping(self) -> bool:
+        return any(pump.is_alive() for pump in self._pumps)
+
+    def _join_pumps(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for pump in self._pumps:
+            pump.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def stop(self, reason: str) -> None:
         """Stop the whole tree: TERM, a grace period, KILL. The first reason given stays."""
         with self._stop_lock:
             self.stopped = self.stopped or reason
+            self._freeze()
             self._end(self._survivors())
+
+    def _freeze(self) -> None:
+        # At once, before the tree is looked for: from here on it takes no further step.
+        if os.name == "posix" and self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGSTOP)
 
     def suspend(self) -> None:
         """Freeze the tree."""
@@ -242,16 +275,23 @@ def _start_lifeline() -> subprocess.Popen[bytes] | None:
 
 
 def end_processes(processes: list[psutil.Process], grace: float) -> None:
-    """TERM, wait `grace` seconds at most, KILL."""
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.resume()
-            process.terminate()
+    """TERM, wait `grace` seconds at most, KILL. The processes are frozen first: when a child ends, its
+    parent must not go on to the next step, or start another."""
+    for signalled in (psutil.Process.suspend, _ask_to_end, psutil.Process.resume):
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                signalled(process)
     _, alive = psutil.wait_procs(processes, timeout=grace)
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=5)
+
+
+def _ask_to_end(process: psutil.Process) -> None:
+    # What holds a sandbox ends with what is in it. Asked itself, it would kill that at once.
+    if process.name() != _HOLDER:
+        process.terminate()
 
 
 def marked(run_id: str, session: int = 0) -> list[psutil.Process]:

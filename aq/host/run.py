@@ -5,106 +5,30 @@ from __future__ import annotations
 import os
 import queue
 import secrets
-import shutil
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from aq.core.lease import Fence
-from aq.core.secrets import redact
+from aq.core.engine.budget import Limits
+from aq.core.engine.usage import Usage
 from aq.core.settle import Ending, Outcome
-from aq.core.work import Brought, Checked, Ended, Order, Report
-from aq.host.checks import last_line, run_checks
-from aq.host.config import HostConfig
-from aq.host.engines import ENGINES
-from aq.host.engines.base import Brief
-from aq.host.process import Child, Exit
+from aq.core.work import Checked, Ended, Order
+from aq.host.baseline import Baseline
+from aq.host.checks import command_lines
+from aq.host.engines.base import Brief, Engine, Probe
+from aq.host.fixing import OVER, check_base, judge, keep_artifacts
+from aq.host.kit import Kit
+from aq.host.logfile import note
+from aq.host.outcome import outcome_of
+from aq.host.process import Child
 from aq.host.repos import ConflictError, WorkspaceError
+from aq.host.resuming import keep_session, place_of, session_of
 from aq.host.rundir import RunDir, RunNote
-from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
-
-# What a child may see of our environment. No credentials: an engine's own come by name, from `env:`.
-_ENV = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "TMPDIR",
-    "SYSTEMROOT",
-    "COMSPEC",
-    "PATHEXT",
-    "APPDATA",
-    "LOCALAPPDATA",
-    "USERPROFILE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "VIRTUAL_ENV",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Kit:
-    """What all runs of a host share. `secrets` are values that no log may show."""
-
-    config: HostConfig
-    workspaces: Workspaces
-    runs: Path
-    logs: Path
-    secrets: tuple[str, ...]
-    reports: queue.SimpleQueue[Report | None]
-
-    def wanted(self, order: Order) -> Wanted:
-        """The workspace that an order needs on this host."""
-        manifest = order.manifest
-        return Wanted(
-            source=self.config.repos.get(manifest.repo, ""),
-            cwd=manifest.cwd,
-            base=manifest.base,
-            in_place=manifest.workspace == "in-place",
-            under=order.under,
-        )
-
-    def report(self, report: Report) -> None:
-        """Hand a report to the runner. Its words go into the queue: no secret may be in them."""
-        match report:
-            case Ended(outcome=outcome):
-                report = replace(
-                    report, outcome=replace(outcome, reason=redact(outcome.reason, self.secrets))
-                )
-            case Checked(error=error):
-                report = replace(report, error=redact(error, self.secrets))
-            case Brought(conflict=conflict, error=error):
-                conflict, error = redact(conflict, self.secrets), redact(error, self.secrets)
-                report = replace(report, conflict=conflict, error=error)
-        self.reports.put(report)
-
-    def log_path(self, fence: Fence) -> Path:
-        """Where a run's log goes."""
-        return self.logs / fence.job / f"{fence.epoch}.log"
-
-    def environment(self, order: Order, folder: Path) -> dict[str, str]:
-        """What a child of this run may see."""
-        names = [*_ENV, *(name for name in os.environ if name.startswith("LC_")), *order.manifest.env]
-        env = {name: os.environ[name] for name in names if name in os.environ}
-        env |= {"TERM": "dumb", "TMPDIR": str(folder / "tmp"), "GIT_TERMINAL_PROMPT": "0"}
-        fence = order.fence
-        return env | {
-            "AQ_JOB": fence.job,
-            "AQ_EPOCH": str(fence.epoch),
-            "AQ_ATTEMPT": str(order.attempt),
-            "AQ_HOST": fence.host,
-        }
+from aq.host.sessions import Session
+from aq.host.setting_up import SetupError, set_up
+from aq.host.supervise import Played, Watch, write_files
+from aq.host.workspace import Workspace
 
 
 class Run:
@@ -117,12 +41,22 @@ class Run:
         self.note = RunNote(
             order.fence.job, order.fence.host, order.fence.epoch, order.fence.nonce, self.run_id
         )
+        self.confinement = kit.confinement(order.manifest)
         self.workspace: Workspace | None = None
         self.child: Child | None = None
+        self.watch: Watch | None = None
+        self.probe = Probe()
+        self.used, self.seconds = Usage(), 0.0
+        self.prompt = self.dir.path / "prompt.md"
+        self.round = 0
+        self.baseline: Baseline | None = None
+        self.played: Played | None = None
+        self.outcome: Outcome | None = None
         self.stop_reason = ""
         self.suspended = False
-        self.verify_may_start = threading.Event()
-        self.over = False
+        self._steps: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._judging = False
+        self.lasting = False
         self.thread = threading.Thread(target=self._play, name=f"run {order.fence.job}", daemon=True)
 
     def _play(self) -> None:
@@ -130,20 +64,22 @@ class Run:
         try:
             self.dir.create(self.note)
             self.prompt.write_text(order.prompt, encoding="utf-8", newline="\n")
+            if self.confinement.remark:
+                note(self.kit.log_path(order.fence), self.confinement.remark)
             if order.verify_tip:
                 self._prepare_verify()
             else:
                 outcome = self._engine()
-                self.kit.report(Ended(order.fence, outcome))
                 if outcome.ending is not Ending.DONE:
+                    keep_artifacts(self)
+                self.kit.report(Ended(order.fence, outcome))
+                if outcome.ending is not Ending.DONE or self.next_step() == OVER:
                     return
-                self.verify_may_start.wait()
-                if self.over:
-                    return
-            self._verify()
+            self._judging = True
+            judge(self)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            judging = order.verify_tip or self.verify_may_start.is_set()
+            judging = order.verify_tip or self._judging
             self.kit.report(
                 Checked(order.fence, (), what)
                 if judging
@@ -151,132 +87,141 @@ class Run:
             )
         finally:
             self.dir.finish()
+            if self.lasting:
+                self.kit.sessions.end(order.fence.job)
 
     def _engine(self) -> Outcome:
         manifest = self.order.manifest
+        self.probe = self.engine.probe(os.environ)
         try:
             if manifest.cwd and not self.kit.config.may_enter(manifest.cwd):
                 raise WorkspaceError(f"cwd {manifest.cwd} is outside this host's roots")
+            self.confinement.check()
             self.workspace = self._prepare()
+            set_up(self)
+            self.baseline = check_base(self)
         except ConflictError as error:
             return Outcome(Ending.HELD, reason=f"its base: {error.what}")
+        except SetupError as error:
+            return Outcome(Ending.FAILED, "unknown", error.what)
         except (WorkspaceError, OSError) as error:
             return Outcome(Ending.INFRA, reason=f"workspace: {error}")
         if self.stop_reason:
             return Outcome(Ending.STOPPED, reason=self.stop_reason)
-        ended, last = self._spawn_engine(self.workspace)
-        if ended.stopped == "fenced":
-            return self._with_work(Outcome(Ending.FENCED, reason="fenced"))
-        if ended.stopped == "timeout":
-            reason = f"no end within {manifest.timeout:g} s"
-            return self._with_work(Outcome(Ending.FAILED, "timeout", reason))
-        if ended.stopped:
-            return self._with_work(Outcome(Ending.STOPPED, reason=ended.stopped))
-        usd = 0.0 if ENGINES[self.order.engine].free else None
-        tokens = 0 if usd == 0.0 else None
-        if ended.code == 0:
-            return self._with_work(Outcome(Ending.DONE, usd=usd, tokens=tokens))
-        failure, what = (
-            ("crash", ended.signal_name) if ended.signal_name else ("agent", f"exit code {ended.code}")
-        )
-        return self._with_work(
-            Outcome(
-                Ending.FAILED, failure, f"{what}: {last[-300:]}" if last else what, usd=usd, tokens=tokens
-            )
-        )
+        return self.asked(session_of(self))
+
+    def asked(self, session: Session | None) -> Outcome:
+        """Ask the engine once, and capture what it left."""
+        assert self.workspace
+        self.played = self.play(self.workspace, self.prompt, session)
+        self.outcome = outcome_of(self, self.played)
+        keep_session(self, self.played, self.outcome)
+        return self.outcome
 
     @property
-    def prompt(self) -> Path:
-        """The file with the whole prompt."""
-        return self.dir.path / "prompt.md"
-
-    def _prepare(self) -> Workspace:
-        return self.kit.workspaces.prepare(self.dir.path, self.kit.wanted(self.order), self.branch)
+    def engine(self) -> Engine:
+        """The engine that was ordered."""
+        return self.kit.engines[self.order.engine]
 
     @property
     def branch(self) -> str:
-        """The task branch, named by job and epoch."""
-        return f"aq/{self.order.fence.job}/{self.order.fence.epoch}"
+        """The task branch, named by job and epoch. Branches are made once and never moved: each fix round
+        has its own."""
+        own = f"aq/{self.order.fence.job}/{self.order.fence.epoch}"
+        return f"{own}-fix{self.round}" if self.round else own
 
-    def _spawn_engine(self, workspace: Workspace) -> tuple[Exit, str]:
-        order = self.order
-        engine = ENGINES[order.engine]
-        launch = engine.launch(
-            Brief(
-                order.body,
-                self.prompt,
-                self.dir.path,
-                workspace.path,
-                order.manifest.model,
-                order.manifest.yolo,
-            )
-        )
-        return self._command(
-            launch.argv,
-            workspace,
-            launch.env,
-            order.manifest.timeout,
-            launch.stdin,
-        )
+    def _prepare(self) -> Workspace:
+        return self.kit.workspaces.prepare(place_of(self), self.kit.wanted(self.order), self.branch)
 
-    def _command(
+    def play(self, workspace: Workspace, prompt: Path, session: Session | None = None) -> Played:
+        """Run the engine once, within what is left of the run's limits."""
+        order, engine = self.order, self.engine
+        limits = self.limits
+        brief = Brief(
+            order.body,
+            prompt,
+            self.dir.path,
+            workspace.path,
+            path=self.probe.path,
+            model=order.manifest.model,
+            yolo=order.manifest.yolo,
+            session=session.session if session else "",
+            usd=limits.usd,
+            tokens=limits.tokens,
+            wall=min(limits.timeout, limits.wall or limits.timeout),
+            commands=(*command_lines(order.manifest.verify), *self.kit.config.commands),
+            judged=bool(order.manifest.verify),
+            labels=order.manifest.labels,
+            sandboxed=self.confinement.on,
+        )
+        launch = engine.launch(brief)
+        write_files(launch)
+        watch = Watch(engine.parser(), limits, brief.session, session.usage if session else None)
+        watch.pause(on=self.suspended)
+        self.watch = watch
+        env = {**self.environment(prompt, engine.env), **launch.env}
+        try:
+            seen = watch if engine.verdict else None
+            child = self.spawn(launch.argv, workspace, env, launch.stdin, seen, engine.name)
+            watch.attach(child)
+            ended = child.wait(float("inf"), watch.tick)
+            played = watch.finish(child, ended, launch.artifact)
+        finally:
+            self.watch = None
+        self.used = self.used.plus(played.report.usage)
+        self.seconds += played.seconds
+        return played
+
+    def environment(self, prompt: Path, asked: Iterable[str] = ()) -> dict[str, str]:
+        """What a child of this run may see; `asked` are an engine's own names."""
+        fix = {"AQ_FIX_ROUND": str(self.round)} if self.round else {}
+        env = self.kit.environment(self.order, self.dir.path, asked)
+        return {**env, "AQ_PROMPT_FILE": str(prompt), **fix}
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of the run's limits: all its rounds share its budget, and each has its timeout."""
+        manifest = self.order.manifest
+        # A script may be silent for as long as it likes; an agent that is has lost its model.
+        silence = self.kit.config.no_output if self.engine.verdict else None
+        whole = Limits.of(manifest.budget, manifest.timeout, silence)
+        return replace(whole.less(self.used, self.seconds), timeout=manifest.timeout)
+
+    def spawn(
         self,
         argv: tuple[str, ...],
         workspace: Workspace,
         env: Mapping[str, str],
-        timeout: float,
         stdin: Path | None = None,
-    ) -> tuple[Exit, str]:
-        order = self.order
+        watch: Watch | None = None,
+        engine: str = "",
+    ) -> Child:
+        """Start a process of this run. Every one is started here, and confined where that is wanted; only
+        the `engine` may write to its state."""
+        own, others = self.kit.states(engine)
+        argv, env = self.confinement.confine(
+            argv, workspace.path, self.dir.path, env, own, others, workspace.reads
+        )
         child = Child(
             argv,
             cwd=workspace.path,
-            env={
-                **self.kit.environment(order, self.dir.path),
-                "AQ_PROMPT_FILE": str(self.prompt),
-                **env,
-            },
-            log=self.kit.log_path(order.fence),
+            env=env,
+            log=self.kit.log_path(self.order.fence),
             run_id=self.run_id,
             stdin=stdin,
             grace=self.kit.config.stop_grace,
             known_secrets=self.kit.secrets,
             on_start=lambda pid, started: self.dir.started(self.note, pid, started),
+            on_line=watch.line if watch else None,
+            raw=self.dir.path / "output.log" if watch else None,
+            confined=self.confinement.on,
         )
         self.child = child
         if self.stop_reason:
             child.stop(self.stop_reason)
         if self.suspended:
             child.suspend()
-        ended = child.wait(timeout)
-        return ended, last_line(child)
-
-    def _with_work(self, outcome: Outcome) -> Outcome:
-        """The outcome with the work captured and pushed, whatever the ending."""
-        assert self.workspace
-        fence = self.order.fence
-        trailers = {
-            "Aq-Job": fence.job,
-            "Aq-Epoch": fence.epoch,
-            "Aq-Attempt": self.order.attempt,
-            "Aq-Engine": self.order.engine,
-            "Aq-Host": fence.host,
-        }
-        lines = "".join(f"{name}: {value}\n" for name, value in trailers.items())
-        message = f"{self.order.title}\n\n{lines}"
-        try:
-            work = self.workspace.capture(self.branch, fence.nonce, message, self.dir.path / "index")
-        except WorkspaceError as error:
-            if outcome.ending is not Ending.DONE:
-                return outcome
-            return Outcome(Ending.INFRA, reason=f"capture: {error}", usd=outcome.usd)
-        if work.tip and not work.pushed and outcome.ending is Ending.DONE:
-            return Outcome(
-                Ending.INFRA,
-                reason=f"the branch {work.branch} cannot be pushed",
-                usd=outcome.usd,
-            )
-        return _with(outcome, work)
+        return child
 
     def _prepare_verify(self) -> None:
         order = self.order
@@ -284,20 +229,11 @@ class Run:
         self.workspace = self.kit.workspaces.at_branch(
             self.dir.path, wanted, order.verify_branch, order.verify_tip
         )
+        set_up(self)
 
-    def _verify(self) -> None:
-        order, workspace = self.order, self.workspace
-        assert workspace
-        shell = shutil.which("sh") or "sh"
-
-        def command(line: str) -> tuple[Exit, str]:
-            return self._command((shell, "-c", line), workspace, {}, order.manifest.timeout)
-
-        checks = run_checks(order.manifest.verify, workspace.path, command)
-        if self.stop_reason:
-            self.kit.report(Checked(order.fence, (), self.stop_reason))
-        else:
-            self.kit.report(Checked(order.fence, checks))
+    def next_step(self) -> str:
+        """Wait for what the runner wants next."""
+        return self._steps.get()
 
     def stop(self, reason: str) -> None:
         """Stop the processes; a report follows. The first reason stays."""
@@ -306,11 +242,25 @@ class Run:
         if child:
             threading.Thread(target=child.stop, args=(reason,), daemon=True).start()
 
+    def suspend(self, *, on: bool) -> None:
+        """Freeze the processes, or let them go on."""
+        self.suspended = on
+        watch, child = self.watch, self.child
+        if watch:
+            watch.pause(on=on)
+        if child:
+            (child.suspend if on else child.resume)()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the engine has put nothing out for so long that people should know."""
+        watch = self.watch
+        return watch is not None and not self.suspended and watch.silent() > self.kit.config.stall
+
+    def may(self, step: str) -> None:
+        """What it waited for is in the queue: the checks, or a fix round, may begin."""
+        self._steps.put(step)
+
     def finish(self) -> None:
         """The run is settled: nothing more is wanted of it."""
-        self.over = True
-        self.verify_may_start.set()
-
-
-def _with(outcome: Outcome, work: Captured) -> Outcome:
-    return replace(outcome, branch=work.branch, tip=work.tip, pushed=work.pushed)
+        self._steps.put(OVER)

@@ -13,12 +13,14 @@ from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, QUEUE, RECORD_SUFFIX
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
+from aq.core.profile import Profile, applied, pinned, profile_for
 from aq.core.record import Record
 from aq.core.snapshot import Archive, NoArchive, Problem
 from aq.ledger.listing import Files, Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 from aq.ledger.order import OrderIndex
+from aq.ledger.profiles import Profiles
 
 # When a job of the inbox at a tip arrived.
 Arrived = Callable[[str, str], Instant | None]
@@ -94,6 +96,7 @@ class JobParser:
     def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived, order: OrderIndex) -> None:
         self.objects, self.cache, self.arrived, self.order = objects, cache, arrived, order
         self.defaults = Manifest()
+        self.profiles = Profiles(cache, {})
         self.archive: Archive = NoArchive()
         self.duplicates: Mapping[str, str] = {}
         self.tip = ""
@@ -110,7 +113,7 @@ class JobParser:
 
     def _job(self, folder: Folder, name: str, files: Files, contents: Mapping[str, bytes]) -> Job:
         where = f"{QUEUE}/{folder.path}/{name}"
-        record, lease = _BLANK, None
+        record = _BLANK
         problems: list[str] = []
         if files.record:
             read = self.cache.value(Record, files.record, contents.get(files.record), where + RECORD_SUFFIX)
@@ -124,23 +127,37 @@ class JobParser:
         if isinstance(manifest, str):
             problems.append(f"{where}{JOB_SUFFIX}:{manifest.removeprefix('line ')}")
             manifest = Manifest()
-        if files.lease:
-            held = self.cache.value(Lease, files.lease, contents.get(files.lease), where + LEASE_SUFFIX)
-            if isinstance(held, str):
-                problems.append(f"{held} (it was written by hand)")
-            else:
-                lease = held
-        manifest = manifest.over(self.defaults)
+        held = self._lease(files.lease, contents, where)
+        lease, wrong = (None, [held]) if isinstance(held, str) else (held, [])
+        problems = [*problems, *wrong]
+        profile = self._profile(manifest, folder.stage, record)
+        manifest = applied(manifest, profile, self.defaults)
         if record.schedule:
             # A copy that a schedule submitted has the schedule's own file.
             manifest = replace(manifest, every=None)
-        job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease)
+        job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease, profile=profile)
         problem = "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job)
         if not files.job:
             problem = "its file was removed or moved by hand"
         if not problem and folder.stage is Stage.INBOX and not files.record and name in self.archive:
             problem = "the same id was shipped before: this newer file is out of play"
         return replace(job, problem=problem) if problem else job
+
+    def _lease(self, blob: str, contents: Mapping[str, bytes], where: str) -> Lease | str | None:
+        if not blob:
+            return None
+        held = self.cache.value(Lease, blob, contents.get(blob), where + LEASE_SUFFIX)
+        return f"{held} (it was written by hand)" if isinstance(held, str) else held
+
+    def _profile(self, asked: Manifest, stage: Stage, record: Record) -> Profile:
+        """As whom the job runs: from its claim on as the claim wrote it down, whatever the files say now."""
+        run = record.last_run
+        if run and run.profile and stage is not Stage.INBOX:
+            name = asked.profile or self.defaults.profile
+            kept = pinned(name, run.profile, self.cache.profile)
+            if kept:
+                return kept
+        return profile_for(asked, self.defaults, self.profiles)
 
     def _queued(self, name: str, record: Record) -> Record:
         """The record with the time of arrival, for a job that came by a plain commit."""

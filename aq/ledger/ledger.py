@@ -18,6 +18,7 @@ from aq.core.snapshot import Snapshot
 from aq.ledger.arrivals import Arrivals
 from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History
+from aq.ledger.hosts import load_hosts, save_hosts
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects, PlumbingObjects
 from aq.ledger.order import OrderIndex
@@ -73,11 +74,17 @@ class Ledger:
         with contextlib.suppress(MissingObjectError):
             self.arrivals.flush()
         self.order.flush()
+        if self.beats:
+            save_hosts(self.store.git_dir / "aq-hosts.json", self.beats)
         self.objects.close()
         if not self.role.startswith("run-"):
             import shutil
 
             shutil.rmtree(self.store.git_dir / self.remote.seen, ignore_errors=True)
+
+    def known_hosts(self) -> dict[str, tuple[str, Beat]]:
+        """The beats that were fetched, by this process or else by the last one that did."""
+        return self.beats or load_hosts(self.store.git_dir / "aq-hosts.json")
 
     def fetch(self) -> None:
         """Look at the remote. Raises TryLaterError, or FrozenError when history was rewound."""

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from aq import __version__
 from aq.core.errors import AqError, InvalidFileError
 from aq.core.manifest import Manifest
+from aq.core.profile import ProfileFile
 from aq.core.settings import Settings
 from aq.core.values import plain, revive
 
 Value = TypeVar("Value")
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-3"
+FORMAT = f"{__version__}-4"
 MAX_FILE = 64 * 1024 * 1024
 MAX_KEPT = 200_000
 _Key = tuple[str, str]
@@ -100,6 +101,22 @@ class ParseCache:
             except InvalidFileError as error:
                 value = str(error)
             self._put(Settings, blob, value)
+        return value
+
+    def profile(self, blob: str) -> ProfileFile | str:
+        """A profile file, or what is wrong with it as `line N: what; hint`. Its blob may be one that a
+        record names and the store never had."""
+        value: ProfileFile | str | None = self._get(ProfileFile, blob)
+        if value is None:
+            from aq.core.profilefile import parse_profile  # as above
+
+            try:
+                value = parse_profile(self.read(blob))
+            except InvalidFileError as error:
+                value = str(error)
+            except AqError as error:
+                return error.what
+            self._put(ProfileFile, blob, value)
         return value
 
     def _get(self, cls: type[Value], blob: str) -> Value | str | None:

@@ -19,6 +19,7 @@ from aq.ledger.listing import Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 from aq.ledger.order import OrderIndex
+from aq.ledger.profiles import Profiles
 from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 
 _SPEND_FILE = re.compile(r"\d{4}-\d\d-\d\d\.yaml")
@@ -53,6 +54,7 @@ class Reader:
         queue = self._below(root, QUEUE)
         self.parser.tip = tip
         settings, settings_error = self._settings(queue)
+        self._profiles(root)
         archive = self._archive(queue)
         self.parser.archive = archive
         stages = self._stages(queue)
@@ -62,11 +64,6 @@ class Reader:
             for s in Stage
             if s in queue and queue[s][0] != TREE_MODE
         )
-        profiles = {
-            n.removesuffix(".md"): oid
-            for n, (mode, oid) in self._below(root, PROFILES).items()
-            if n.endswith(".md") and mode == FILE_MODE
-        }
         self._last = Snapshot(
             tip,
             stages,
@@ -76,7 +73,7 @@ class Reader:
             settings_error,
             self._pause(queue),
             self._spend(queue),
-            profiles,
+            self.parser.profiles,
         )
         return self._last
 
@@ -167,6 +164,17 @@ class Reader:
             self._oids = {"aq.yaml": oid}
             self._last = None
         return settings, error
+
+    def _profiles(self, root: Mapping[str, tuple[bytes, str]]) -> None:
+        """The profiles of the tip. When one changes, so may every job: they are put together anew."""
+        files = {
+            name.removesuffix(".md"): oid
+            for name, (mode, oid) in self._below(root, PROFILES).items()
+            if name.endswith(".md") and name != "README.md" and mode == FILE_MODE
+        }
+        if files != self.parser.profiles.files:
+            self.parser.profiles = Profiles(self.cache, files)
+            self._last = None
 
     def _pause(self, queue: Mapping[str, tuple[bytes, str]]) -> Pause | None:
         if "PAUSED" not in queue:

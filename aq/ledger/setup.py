@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 
 from git import GitCommandError, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from aq.core.errors import AqError, InvalidFileError
-from aq.core.layout import SETTINGS
+from aq.core.layout import PROFILES, SETTINGS
 from aq.core.lifecycle import Stage
 from aq.core.parsing import REF_PATTERN
 from aq.core.settingsfile import parse_settings
@@ -41,7 +42,14 @@ def queue_files(cadence: str, beats: str = "refs") -> dict[str, str]:
         # Written down for every machine that joins: hosts see only the beats of one place.
         files["queue/aq.yaml"] += f"beats: {beats}\n"
     files["profiles/.gitkeep"] = ""
-    return files
+    return files | starter_profiles()
+
+
+def starter_profiles() -> dict[str, str]:
+    """The profiles that a new queue begins with, by path."""
+    folder = resources.files("aq.ledger") / "starter"
+    found = sorted(folder.iterdir(), key=lambda each: each.name)
+    return {f"{PROFILES}/{each.name}": each.read_text("utf-8") for each in found if each.name.endswith(".md")}
 
 
 def check_branch(branch: str) -> str:

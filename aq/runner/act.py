@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from aq.core.eligible import work_below
 from aq.core.job import Job
-from aq.core.jobfile import parse_job
+from aq.core.lease import Fence
+from aq.core.leftover import start_of
 from aq.core.operations import (
     Claim,
     Delivered,
     Fail,
     Fenced,
+    FixRound,
     Hold,
     Land,
     Operation,
@@ -19,7 +21,7 @@ from aq.core.operations import (
     Verified,
     VerifyClaim,
 )
-from aq.core.prompt import prompt_of
+from aq.core.prompt import prompt_for
 from aq.core.results import Landed, Refused, Result
 from aq.core.work import Order
 from aq.runner.state import Held, State
@@ -47,6 +49,11 @@ def _landed(runner: State, result: Landed) -> None:
             job = result.change.jobs[0].after
             runner.say(f"{job.id}: {_words(operation)} -> {job.stage}")
             runner.drop(operation.fence)
+        case FixRound():
+            _fix(runner, operation)
+        case Hold(fence=Fence() as fence, reason=reason):
+            runner.say(f"{fence.job}: held for a person: {reason}")
+            runner.drop(fence)
         case Delivered() | Hold():
             runner.delivering.pop(operation.job, None)
         case Reclaim():
@@ -65,6 +72,20 @@ def _land(runner: State, operation: Land) -> None:
             runner.bench.verify(held.fence)
 
 
+def _fix(runner: State, operation: FixRound) -> None:
+    """The round is in the queue: the engine may be asked, or what it left may be verified."""
+    held = runner.held.get(operation.fence)
+    if held is None:
+        return
+    if operation.tip:
+        runner.say(f"{held.fence.job}: fix round {operation.number} done, verifying")
+        runner.bench.verify(held.fence)
+    else:
+        failed = "; ".join(check.words for check in operation.failed)
+        runner.say(f"{held.fence.job}: verify failed, fix round {operation.number}: {failed}")
+        runner.bench.fix(held.fence)
+
+
 def _words(operation: Operation) -> str:
     match operation:
         case Verified():
@@ -81,33 +102,42 @@ def _words(operation: Operation) -> str:
 
 def _refused(runner: State, operation: Operation, why: str, *, done: bool) -> None:
     match operation:
-        case Delivered() | Hold():
-            runner.delivering.pop(operation.job, None)
         case Land() if done:
             _land(runner, operation)
-        case Unverified() | Verified() | Fail() | Release() if done:
-            runner.drop(operation.fence)
-        case Land() | Unverified() | Verified() | Fail() | Release():
+        case FixRound() if done:
+            _fix(runner, operation)
+        case Unverified() | Verified() | Fail() | Release() | Hold(fence=Fence()) if done:
+            runner.drop(_fence(operation))
+        case Land() | FixRound() | Unverified() | Verified() | Fail() | Release() | Hold(fence=Fence()):
             _late(runner, operation, why)
+        case Delivered() | Hold():
+            runner.delivering.pop(operation.job, None)
         case _:
             pass
 
 
-def _late(runner: State, operation: Land | Unverified | Verified | Fail | Release, why: str) -> None:
+def _fence(operation: Operation) -> Fence:
+    proof = operation.proof
+    assert proof
+    return proof
+
+
+def _late(runner: State, operation: Operation, why: str) -> None:
     """The result came too late: nothing of it lands, its branch is kept and named."""
-    runner.say(f"{operation.fence.job}: {why}")
-    held = runner.held.get(operation.fence)
+    fence = _fence(operation)
+    runner.say(f"{fence.job}: {why}")
+    held = runner.held.get(fence)
     branch, tip = getattr(operation, "branch", ""), getattr(operation, "tip", "")
     if held and held.outcome and not tip:
         branch, tip = held.outcome.branch, held.outcome.tip
-    runner.drop(operation.fence)
+    runner.drop(fence)
     if tip:
-        runner.submit(Fenced(**runner.now_op(), fence=operation.fence, branch=branch, tip=tip))
+        runner.submit(Fenced(**runner.now_op(), fence=fence, branch=branch, tip=tip))
 
 
 def _begin(runner: State, job: Job, *, verify: bool) -> None:
     assert job.lease
-    body = _body(runner, job)
+    prompt = prompt_for(job, runner.ledger.read_commit_blob)
     fence = job.lease.fence
     runner.hold(Held(fence, job, landed=verify))
     what = "verify only" if verify else f"attempt {job.record.attempts}, {job.lease.engine}"
@@ -117,15 +147,12 @@ def _begin(runner: State, job: Job, *, verify: bool) -> None:
         attempt=job.record.attempts,
         engine=job.lease.engine,
         manifest=job.manifest,
-        body=body,
-        prompt=prompt_of(job, body),
+        body=prompt.body,
+        prompt=prompt.text,
         title=job.title,
         verify_branch=job.record.branch if verify else "",
         verify_tip=job.record.tip if verify else "",
         under=work_below(job, runner.ledger.snapshot()),
+        start_from="" if verify else start_of(job),
     )
     runner.bench.start(order)
-
-
-def _body(runner: State, job: Job) -> str:
-    return parse_job(runner.ledger.read_commit_blob(job.blob), job.id)[1]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 
+from aq.core.choose import NO_FREE_SLOT
 from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat, Lapse
 from aq.core.instants import latest_slot
+from aq.core.judge import settle_fix, settle_verify
 from aq.core.lease import Fence
+from aq.core.manifest import Manifest
 from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, Unverified, VerifyClaim
 from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
-from aq.core.settle import Ending, settle, settle_verify
-from aq.core.work import Checked, Ended
+from aq.core.settle import Ending, Outcome, settle
+from aq.core.work import Checked, Ended, Fixed
+from aq.runner import breaker, cooling
 from aq.runner.deliver import deliver
 from aq.runner.presence import compose
 from aq.runner.state import Held, State
@@ -22,11 +27,13 @@ REFUSAL_SECONDS = 60.0
 _MAX_REFUSALS = 50
 
 
-def verdict_of(runner: State, held: Held, report: Ended | Checked) -> list[Operation]:
+def verdict_of(runner: State, held: Held, report: Ended | Checked | Fixed) -> list[Operation]:
     """The operations that a report of the bench means."""
     fence, at = held.fence, runner.now_op()
     if isinstance(report, Ended):
         held.outcome = report.outcome
+        _learn(runner, held, report.outcome)
+        breaker.note_end(runner, held, report.outcome)
         if held.fenced or report.outcome.ending is Ending.FENCED:
             return _fenced(runner, held)
         landing = list(settle(fence, report.outcome, at["at"], (at["op_id"], runner.now_op()["op_id"])))
@@ -34,11 +41,34 @@ def verdict_of(runner: State, held: Held, report: Ended | Checked) -> list[Opera
             # The verdict goes with the landing: a host that dies in between must not run the job again.
             landing.append(Unverified(**runner.now_op(), fence=fence))
         return landing
+    if isinstance(report, Fixed):
+        return _fixed(runner, held, report)
     if held.fenced:
         return _fenced(runner, held)
     if report.error:
         return [Release(**at, fence=fence, reason=report.error)]
-    return [settle_verify(fence, report.checks, at["at"], at["op_id"])]
+    manifest = held.job.manifest
+    return [settle_verify(fence, report.checks, at["at"], at["op_id"], manifest, report.progress)]
+
+
+def _learn(runner: State, held: Held, outcome: Outcome) -> None:
+    if held.job.lease:
+        cooling.learn(runner, held.job.lease.engine, outcome)
+
+
+def _fixed(runner: State, held: Held, report: Fixed) -> list[Operation]:
+    """What an engine's fix round means. Work that it left takes the place of the work before; where it
+    left none, there is nothing to write before the checks run again."""
+    outcome, at = report.outcome, runner.now_op()
+    _learn(runner, held, outcome)
+    if outcome.tip:
+        held.outcome = outcome
+    if held.fenced or outcome.ending is Ending.FENCED:
+        return _fenced(runner, held)
+    operation = settle_fix(held.fence, report.number, report.checks, outcome, at["at"], at["op_id"])
+    if operation is None:
+        runner.bench.verify(held.fence)
+    return [operation] if operation else []
 
 
 def _fenced(runner: State, held: Held) -> list[Operation]:
@@ -60,8 +90,12 @@ def decide(runner: State) -> list[Operation]:
     if not may_claim(runner):
         return operations
     return operations + [
-        _claim(runner, assignment) for assignment in planned.of(runner.me.host)[: runner.slots_free()]
+        _claim(runner, assignment) for assignment in planned.of(runner.me.host)[: _room(runner)]
     ]
+
+
+def _room(runner: State) -> int:
+    return breaker.may_start(runner, runner.slots_free())
 
 
 def may_claim(runner: State) -> bool:
@@ -158,6 +192,12 @@ def _planned(runner: State) -> Plan:
     return planned
 
 
+def _can_run(runner: State, manifest: Manifest) -> bool:
+    me = runner.me
+    offers, engines = cooling.offers(runner), cooling.engines(runner)
+    return not host_blockers(manifest, offers, engines, me.accepts)
+
+
 def _could_run(runner: State, planned: Plan) -> bool:
     """Whether any assignment of the plan is one that this host could take in another round."""
     snapshot = runner.ledger.snapshot()
@@ -166,10 +206,10 @@ def _could_run(runner: State, planned: Plan) -> bool:
         if (
             job
             and assignment.job not in runner.refuses
-            and (assignment.verify or not host_blockers(job.manifest, runner.me.offers, runner.me.engines))
+            and (assignment.verify or _can_run(runner, job.manifest))
         ):
             return True
-    return any(why == "waits for a free slot" for why in planned.waiting.values()) and bool(runner.held)
+    return any(why == NO_FREE_SLOT for why in planned.waiting.values()) and bool(runner.held)
 
 
 def _spawns(runner: State) -> list[Operation]:
@@ -194,7 +234,7 @@ def _claim(runner: State, assignment: Assignment) -> Operation:
     nonce = secrets.token_hex(8)
     runner.memory.add_nonce(nonce)
     me = runner.me
-    make = VerifyClaim if assignment.verify else Claim
+    make = VerifyClaim if assignment.verify else partial(Claim, score=str(assignment.score or ""))
     return make(
         **runner.now_op(),
         job=assignment.job,
@@ -204,8 +244,9 @@ def _claim(runner: State, assignment: Assignment) -> Operation:
         engine=assignment.engine,
         ttl=runner.settings.cadence.ttl,
         slots=me.slots,
-        offers=me.offers,
-        engines=me.engines,
+        offers=cooling.offers(runner),
+        engines=cooling.engines(runner),
+        accepts=me.accepts,
     )
 
 

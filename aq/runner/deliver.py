@@ -1,5 +1,5 @@
-"""Bringing shipped work into its target branch: one host that has the repository merges, reads the
-result back, and says so; a conflict becomes a hold (DESIGN section 5, rule 9)."""
+"""Bringing shipped work into its target branch: one host that has the repository merges, or opens a pull
+request, reads the result back, and says so; a conflict becomes a hold (DESIGN section 5, rule 9)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Mapping
 
 from aq.core.fleet import Beat
 from aq.core.job import Job
+from aq.core.manifest import Manifest
 from aq.core.operations import Delivered, Hold, Operation
 from aq.core.plan import rendezvous
+from aq.core.requirement import missing
 from aq.core.work import Brought
 from aq.runner.state import State
 
 RETRY_SECONDS = 60.0
+_FORGE_TOOLS = ("has:gh", "has:glab")
 
 
 def deliver(runner: State, hosts: Mapping[str, Beat]) -> bool:
@@ -30,14 +33,21 @@ def deliver(runner: State, hosts: Mapping[str, Beat]) -> bool:
 
 def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
     manifest = job.manifest
-    if manifest.deliver != "merge" or job.record.hold or runner.bench.why_not(manifest):
+    if job.record.hold or runner.bench.why_not(manifest):
         return False
     if not manifest.repo:
         return True
     able = [
-        name for name, beat in hosts.items() if f"repo:{manifest.repo}" in beat.offers and not beat.stopped
+        name
+        for name, beat in hosts.items()
+        if f"repo:{manifest.repo}" in beat.offers and not beat.stopped and _can_ask(manifest, beat)
     ]
     return max(able, key=lambda name: rendezvous(name, job.id), default="") == runner.me.host
+
+
+def _can_ask(manifest: Manifest, beat: Beat) -> bool:
+    """Whether a host can deliver in the way that is asked: a pull request takes a forge's own tool."""
+    return manifest.deliver != "pr" or any(not missing((tool,), beat.offers) for tool in _FORGE_TOOLS)
 
 
 def brought(runner: State, report: Brought) -> list[Operation]:
@@ -47,7 +57,7 @@ def brought(runner: State, report: Brought) -> list[Operation]:
         runner.delivering[report.job] = runner.clock.boottime() + RETRY_SECONDS
         return []
     if report.oid:
-        runner.say(f"{report.job}: delivered as {report.oid[:12]}")
-        return [Delivered(**runner.now_op(), job=report.job, oid=report.oid)]
+        runner.say(f"{report.job}: delivered as {report.url or report.oid[:12]}")
+        return [Delivered(**runner.now_op(), job=report.job, oid=report.oid, url=report.url)]
     runner.say(f"{report.job}: not delivered: {report.conflict}")
     return [Hold(**runner.now_op(), job=report.job, reason=f"delivery: {report.conflict}")]

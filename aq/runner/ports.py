@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aq.core.change import Refusal
-from aq.core.fleet import Beat
+from aq.core.fleet import Beat, Cooling
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lease import Fence
@@ -77,6 +77,9 @@ class BenchPort(Protocol):
     def verify(self, fence: Fence) -> None:
         """Let a run's checks begin."""
 
+    def fix(self, fence: Fence) -> None:
+        """Let a run's engine have what its failed checks say."""
+
     def finish(self, fence: Fence) -> None:
         """Forget a settled run."""
 
@@ -88,6 +91,10 @@ class BenchPort(Protocol):
 
     def in_place(self, fence: Fence) -> bool:
         """Whether a run works in a folder that is not its own."""
+
+    @property
+    def stalled(self) -> tuple[str, ...]:
+        """The jobs whose engines have put nothing out for long."""
 
     def take_reports(self, timeout: float) -> list[Report]:
         """What ended."""
@@ -129,6 +136,12 @@ class MemoryPort(Protocol):
 
     def save_evidence(self, evidence: Mapping[str, tuple[str, float, float]]) -> None:
         """Keep observations."""
+
+    def load_cooling(self) -> Mapping[str, Cooling]:
+        """The engines that failed lately, and until when they rest."""
+
+    def save_cooling(self, cooling: Mapping[str, Cooling]) -> None:
+        """Keep them."""
 
     def orphans(self) -> Iterable[str]:
         """End what earlier processes left running; the nonces of their runs."""

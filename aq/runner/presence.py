@@ -6,6 +6,7 @@ import random
 
 from aq.core.fleet import Beat
 from aq.core.operations import Claim, VerifyClaim
+from aq.runner import breaker, cooling
 from aq.runner.state import BEAT_RETRY, State
 
 
@@ -55,13 +56,17 @@ def compose(runner: State) -> Beat:
         at=runner.clock.now(),
         ttl=runner.settings.cadence.ttl,
         slots=me.slots,
-        offers=me.offers,
-        engines=me.engines,
+        offers=cooling.offers(runner),
+        engines=cooling.engines(runner),
         leases=tuple(sorted(leases)),
         draining=runner.draining or runner.stopping,
         stopped=runner.stopping and not runner.held,
         refuses={job: why for job, (why, _) in runner.refuses.items()},
+        accepts=me.accepts,
+        resting=breaker.resting(runner),
         version=me.version,
+        stalled=runner.bench.stalled,
+        cooling=cooling.resting(runner),
     )
 
 

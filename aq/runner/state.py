@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from aq.core.accepts import EVERYTHING, Accepts
+from aq.core.fleet import Cooling
+from aq.core.health import Breaker
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.operations import Claim, Operation, Reclaim, VerifyClaim
@@ -31,6 +34,7 @@ class Me:
     offers: frozenset[str]
     engines: dict[str, str]
     version: str
+    accepts: Accepts = EVERYTHING
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Held:
     fenced: bool = False
     stopping: bool = False
     outcome: Outcome | None = None
+    since: float = 0.0
 
 
 @dataclass
@@ -75,9 +80,12 @@ class State:
     refuses: dict[str, tuple[str, float]] = field(default_factory=dict)
     delivering: dict[str, float] = field(default_factory=dict)
     orphans: frozenset[str] = frozenset()
+    cooling: dict[str, Cooling] = field(default_factory=dict)
+    breaker: Breaker = field(default_factory=Breaker)
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.memory.load_evidence())
+        self.cooling = dict(self.memory.load_cooling())
 
     @property
     def settings(self) -> Settings:
@@ -96,11 +104,15 @@ class State:
 
     def slots_free(self) -> int:
         """Slots that neither a lease nor a pending claim takes."""
-        claims = sum(isinstance(op, (Claim, VerifyClaim)) for op in self.pending.values())
-        return max(0, self.me.slots - len(self.held) - claims)
+        return max(0, self.me.slots - len(self.held) - self.claims())
+
+    def claims(self) -> int:
+        """Claims on their way."""
+        return sum(isinstance(op, (Claim, VerifyClaim)) for op in self.pending.values())
 
     def hold(self, held: Held) -> None:
         """Serve a lease from now on."""
+        held.since = self.clock.boottime()
         self.held[held.fence] = held
 
     def drop(self, fence: Fence) -> None:

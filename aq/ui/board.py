@@ -72,7 +72,7 @@ def make_board(
     rows: list[Row] = []
     for stage in stages:
         jobs = _listed(snapshot, stage, limit)
-        rows += [_row(job, waiting.get(job.id, ""), now) for job in jobs]
+        rows += [_row(job, waiting.get(job.id, ""), now, live) for job in jobs]
     counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
     counts[str(Stage.SHIPPED)] = len(snapshot.archive)
     used = sum(1 for _ in snapshot.leased())
@@ -99,7 +99,7 @@ def _listed(snapshot: Snapshot, stage: Stage, limit: int | None) -> list[Job]:
     return _by_age(snapshot.jobs(stage))[:limit]
 
 
-def _row(job: Job, waits: str, now: Instant) -> Row:
+def _row(job: Job, waits: str, now: Instant, live: Mapping[str, Beat]) -> Row:
     run, record = job.record.last_run, job.record
     since = record.queued if job.stage is Stage.INBOX else record.since
     return Row(
@@ -115,8 +115,14 @@ def _row(job: Job, waits: str, now: Instant) -> Row:
         host=job.lease.host if job.lease else (run.host if run and job.stage is not Stage.INBOX else ""),
         age=max(0, unix(now) - unix(since)) if since else None,
         attempt=record.attempts,
-        note=note_of(job, waits),
+        note=note_of(job, waits) + (", stalled" if _stalled(job, live) else ""),
     )
+
+
+def _stalled(job: Job, live: Mapping[str, Beat]) -> bool:
+    """Whether the host that runs the job says that its engine has put nothing out for long."""
+    beat = live.get(job.lease.host) if job.lease else None
+    return beat is not None and job.id in beat.stalled
 
 
 def note_of(job: Job, waits: str) -> str:
@@ -132,7 +138,7 @@ def note_of(job: Job, waits: str) -> str:
         return f"on hold: {record.hold.text}"
     if job.stage is Stage.REVIEW:
         if job.lease:
-            return "verifying"
+            return _round(job) or "verifying"
         return "to be verified" if job.to_be_verified else f"waits for `aq promote {job.id}`"
     if job.stage is Stage.TESTING:
         return f"waits for `aq ship {job.id}`"
@@ -156,3 +162,10 @@ def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:
 def age_text(age: int | None) -> str:
     """An age for people."""
     return "?" if age is None else duration_text(age)
+
+
+def _round(job: Job) -> str:
+    """The fix round that the job is in, if any."""
+    run = job.record.last_run
+    last = run.rounds[-1] if run and run.rounds else None
+    return f"fix round {last.number}{', verifying' if last.tip else ''}" if last else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from aq.core.eligible import dep_blockers, host_blockers
+from aq.core.deps import circle_with, circular
+from aq.core.eligible import dep_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
@@ -13,6 +14,7 @@ from aq.core.lifecycle import Stage
 from aq.core.snapshot import Snapshot
 from aq.core.units import duration_text
 from aq.ui.board import listed_live
+from aq.ui.outlook import nobody_can, seen_lately
 
 _WEEK = 7 * 86400
 _PEOPLE_BOUND = 7 * 86400
@@ -102,23 +104,22 @@ def _job_findings(
             f"`aq show {job.id}`, then ship or reject it",
         )
     elif job.stage is Stage.INBOX:
-        yield from _never(job, snapshot, beats)
+        yield from _never(job, snapshot, beats, now)
 
 
-def _never(job: Job, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]]) -> Iterator[Finding]:
+def _never(
+    job: Job, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], now: Instant
+) -> Iterator[Finding]:
+    around = circle_with(job.id, job.manifest.deps, snapshot)
+    if around:
+        yield Finding("BAD", f"{job.id}: {circular(around)}", "cancel one of them")
     for reason in dep_blockers(job.manifest, snapshot):
-        if "no such job" in reason or "failed" in reason or "dead_letter" in reason:
+        if "no such job" in reason or reason.startswith("held: "):
             yield Finding(
                 "BAD",
                 f"{job.id} is blocked for good: {reason}",
                 "requeue or ship what it needs, or cancel it",
             )
-    if beats and all(host_blockers(job.manifest, beat.offers, beat.engines) for _, beat in beats.values()):
-        clauses = min(
-            (host_blockers(job.manifest, beat.offers, beat.engines) for _, beat in beats.values()), key=len
-        )
-        yield Finding(
-            "note",
-            f"{job.id}: no host that ever beat could run it: {', '.join(clauses)}",
-            "add such a host, or change the job's requirements",
-        )
+    nobody = nobody_can(job.manifest, seen_lately(beats, now))
+    if nobody:
+        yield Finding("note", f"{job.id}: {nobody}", "add such a host, or change the job's requirements")

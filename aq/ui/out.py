@@ -73,8 +73,15 @@ def tell_error(error: AqError) -> int:
 
 
 def say_json(value: dict[str, Any]) -> None:
-    """A JSON document with the contract number first. What a terminal would obey is escaped."""
-    text = json.dumps({"contract": CONTRACT, **value}, indent=2, ensure_ascii=False)
+    """A JSON document with the contract number first. What a terminal would obey is escaped, and what
+    looks like a secret is taken out: a job pushed by hand may hold one."""
+    from aq.core.matching import is_suspicious
+    from aq.core.scrub import scrub
+
+    document = {"contract": CONTRACT, **value}
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if is_suspicious(text.encode("utf-8", "replace")):
+        text = json.dumps(scrub(document, spared=frozenset()), indent=2, ensure_ascii=False)
     say("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 

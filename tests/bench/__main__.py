@@ -20,6 +20,9 @@ _NAMES = {
     "contention": "contention",
     "polling": "polling",
     "commands": "commands",
+    "planning": "planning",
+    "redacting": "redacting",
+    "workspaces": "workspaces",
 }
 
 

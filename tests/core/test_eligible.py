@@ -8,6 +8,7 @@ import pytest
 
 from aq.core.eligible import (
     budget_blockers,
+    confinement,
     dep_blockers,
     engine_wanted,
     fleet_blockers,
@@ -196,8 +197,32 @@ def test_a_job_builds_on_the_branches_of_its_deps_in_the_same_place() -> None:
         dep("c", delivery="delivered"),
         dep("d", repo="search"),
         dep("e", Stage.TESTING),
+        dep("f", delivery="delivered", deliver="pr"),
     ]
-    asked = job("x", repo="billing", deps=Deps(("a", "b", "c", "d", "gone"), ("e",)))
-    assert work_below(asked, snapshot(others)) == ("a-tip", "e-tip")
+    asked = job("x", repo="billing", deps=Deps(("a", "b", "c", "d", "f", "gone"), ("e",)))
+    assert work_below(asked, snapshot(others)) == ("a-tip", "f-tip", "e-tip")
     nowhere = job("x", deps=Deps(("a",)))
     assert work_below(nowhere, snapshot([job("a", Stage.SHIPPED, record=Record(tip=TIP))])) == ()
+
+
+def test_a_job_that_requires_a_sandbox_waits_for_a_host_that_offers_one() -> None:
+    asked = Manifest(engine="shell", sandbox="required")
+    assert host_blockers(asked, frozenset(), {"shell": "shell"}) == ["lacks sandbox:fs"]
+    assert host_blockers(asked, frozenset({"sandbox:fs"}), {"shell": "shell"}) == []
+    assert host_blockers(Manifest(engine="shell", sandbox="auto"), frozenset(), {"shell": "shell"}) == []
+
+
+CONFINED = {
+    ("", "auto"): "auto",
+    ("", "off"): "off",
+    ("auto", "off"): "auto",
+    ("off", "auto"): "auto",
+    ("off", "off"): "off",
+    ("required", "off"): "required",
+    ("off", "required"): "required",
+}
+
+
+@pytest.mark.parametrize(("said", "wanted"), CONFINED.items(), ids=str)
+def test_the_stricter_of_job_and_owner_confines(said: tuple[str, str], wanted: str) -> None:
+    assert confinement(*said) == wanted

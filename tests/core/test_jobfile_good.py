@@ -93,6 +93,7 @@ def test_the_design_s_own_example_is_valid_and_gives_every_key_but_cwd() -> None
         verify=(command("pytest -q"),),
         setup="pip install -e .",
         resume=True,
+        sandbox="auto",
         product="billing",
         every=86400,
         allowed_scope=("src/**", "tests/**"),
@@ -109,7 +110,7 @@ def test_the_design_s_own_example_is_valid_and_gives_every_key_but_cwd() -> None
 
 def test_every_field_of_a_manifest_can_be_written_and_has_its_written_name() -> None:
     assert sorted(written_key(name) for name in KEYS) == sorted(DESIGN_KEYS)
-    assert {field.name for field in fields(Manifest)} == {*KEYS, "given"}
+    assert {field.name for field in fields(Manifest)} == {*KEYS, "prefers_engine", "given"}
 
 
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {

@@ -10,6 +10,7 @@ import pytest
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.operations import PauseFleet
+from aq.core.profile import Profile
 from aq.core.record import Note, Record
 from aq.core.settings import Amount, Budgets, Spend
 from tests.support.builders import NOW, Queue, job
@@ -19,11 +20,14 @@ DAY = NOW[:10]
 
 def test_a_claim_takes_the_lease_raises_the_epoch_and_charges_one_attempt() -> None:
     queue = Queue()
+    queue.now = replace(queue.now, profiles={"dev": Profile("dev", blobs=("blob-of-dev", "of-its-base"))})
     queue.add(profile="dev")
-    queue.now = replace(queue.now, profiles={"dev": "profile-blob"})
     change = queue.do(queue.claim_of(nonce="n7", score="fit 1"))
     held = queue.job()
-    assert held.lease == Lease("a", "mac-1", "b", "n7", 1, 1, "shell", 300.0, NOW, "profile-blob")
+    assert held.lease == Lease(
+        "a", "mac-1", "b", "n7", 1, 1, "shell", 300.0, NOW, held.record.runs[-1].profile
+    )
+    assert held.record.runs[-1].profile == "blob-of-dev of-its-base"
     assert (held.stage, held.record.epoch, held.record.attempts, held.record.blob) == (
         Stage.BUILDING,
         1,

@@ -25,7 +25,7 @@ def hold_of(queue: Queue, name: str = "a", fence: Fence | None = None) -> Hold:
 
 
 def fix_of(queue: Queue, fence: Fence) -> FixRound:
-    return FixRound(**queue.common(fence.host), fence=fence, reason="exit 1")
+    return FixRound(**queue.common(fence.host), fence=fence, number=1, failed=FAILED)
 
 
 def test_a_landing_moves_to_review_under_the_same_lease_and_names_its_branch() -> None:

@@ -1,15 +1,14 @@
-"""Hold, fix round, fenced and delivered: what is written beside a job without moving it."""
+"""Hold, fenced and delivered: what is written beside a job without moving it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage, Trigger
-from aq.core.operations import Delivered, Fenced, FixRound, Hold, Operation, Ship
+from aq.core.operations import Delivered, Fenced, Hold, Operation, Ship
 from aq.core.record import Note
 from tests.support.builders import NOW, Queue
 
@@ -18,10 +17,6 @@ TIP = "f" * 40
 
 def hold_of(queue: Queue, name: str = "a", fence: Fence | None = None) -> Hold:
     return Hold(**queue.common("mac-1"), job=name, fence=fence, reason="conflict")
-
-
-def fix_of(queue: Queue, fence: Fence) -> FixRound:
-    return FixRound(**queue.common(fence.host), fence=fence, reason="exit 1")
 
 
 def fenced_of(queue: Queue, fence: Fence, **more: Any) -> Fenced:
@@ -56,18 +51,6 @@ def test_a_hold_is_refused_where_a_job_runs_or_has_ended(stage: Stage) -> None:
 def test_a_hold_under_a_lease_is_only_for_review() -> None:
     queue = Queue()
     queue.refused(hold_of(queue, fence=queue.started()), "fenced")
-
-
-def test_a_fix_round_is_a_note_under_the_same_lease() -> None:
-    queue = Queue()
-    fence = queue.landed()
-    queue.do(fix_of(queue, fence))
-    assert (queue.job().stage, queue.fence(), queue.job().record.feedback[-1].text) == (
-        Stage.REVIEW,
-        fence,
-        "exit 1",
-    )
-    queue.refused(fix_of(queue, replace(fence, epoch=2)), "fenced")
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -117,3 +100,12 @@ def test_delivered_is_written_once_and_only_where_it_is_wanted() -> None:
     assert (queue.job().record.delivery, queue.job().record.delivered) == ("delivered", "d" * 40)
     assert change.event.get("Aq-Delivered") == "d" * 40
     queue.refused(delivered_of(queue), "a is in shipped")
+
+
+def test_a_pull_request_is_recorded_with_its_url_and_what_it_shows() -> None:
+    queue = Queue()
+    queue.tested(deliver="pr")
+    queue.do(Ship(**queue.common(), job="a"))
+    url = "https://forge.invalid/pr/1"
+    queue.do(Delivered(**queue.common("mac-1"), job="a", oid="d" * 40, url=url))
+    assert queue.job().record.delivered == f"{url} {'d' * 40}"

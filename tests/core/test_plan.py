@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aq.core.accepts import Accepts
 from aq.core.change import Change
 from aq.core.fleet import Beat
 from aq.core.job import Job
@@ -56,15 +57,41 @@ def test_the_urgent_come_first_then_the_old_then_by_name() -> None:
     assert plan(snapshot(jobs), hosts(m1=3), NOW).waiting == {"c": "waits for a free slot"}
 
 
-def test_a_job_falls_to_the_host_with_the_highest_hash_and_a_leaving_host_moves_only_its_own() -> None:
+def test_of_equal_hosts_the_highest_hash_wins_and_a_leaving_host_moves_only_its_own() -> None:
     jobs = [job(f"j{n}") for n in range(12)]
-    three = names(plan(snapshot(jobs), hosts(m1=12, m2=12, m3=12), NOW))
-    two = names(plan(snapshot(jobs), hosts(m1=12, m2=12), NOW))
+
+    def one_by_one(**slots: int) -> dict[str, str]:
+        plans = (plan(snapshot([one]), hosts(**slots), NOW) for one in jobs)
+        return {name: host for each in plans for name, host in names(each).items()}
+
+    three, two = one_by_one(m1=2, m2=2, m3=2), one_by_one(m1=2, m2=2)
     assert three == {
         one.id: max(("m1", "m2", "m3"), key=lambda host: rendezvous(host, one.id)) for one in jobs
     }
     assert set(three.values()) == {"m1", "m2", "m3"}
     assert all(two[name] == host for name, host in three.items() if host != "m3")
+
+
+def test_many_jobs_are_spread_by_the_share_of_slots_that_is_free() -> None:
+    planned = plan(snapshot([job(f"j{n}") for n in range(12)]), hosts(m1=4, m2=8, m3=12), NOW)
+    assert [len(planned.of(name)) for name in ("m1", "m2", "m3")] == [2, 4, 6]
+
+
+def test_what_the_plan_gave_away_counts_for_the_jobs_behind() -> None:
+    settings = Settings(wip_building=2, budgets=Budgets(fleet_usd=5.0))
+    priced = Budget(usd=3.0)
+    seen = snapshot([job("a", budget=priced), job("b", budget=priced), job("c"), job("d")], settings=settings)
+    planned = plan(seen, hosts(m1=9), NOW)
+    assert set(names(planned)) == {"a", "c"}
+    assert planned.waiting == {
+        "b": "the fleet has 2.00 of 5.00 usd left today and this job reserves 3.00",
+        "d": "earlier jobs fill wip.building (2)",
+    }
+
+
+def test_a_verify_counts_for_the_limit_of_what_is_building_and_stops_there() -> None:
+    seen = snapshot([landed("a"), landed("b")], settings=Settings(wip_building=1))
+    assert names(plan(seen, hosts(m1=9), NOW)) == {"a": "m1"}
 
 
 def test_free_slots_are_those_of_the_beat_less_the_leases_on_the_tip() -> None:
@@ -84,6 +111,12 @@ def test_free_slots_are_those_of_the_beat_less_the_leases_on_the_tip() -> None:
         (job("a"), {"m1": beat("m1", refuses={"a": "cwd is not there"})}, "m1: cwd is not there"),
         (job("a"), {"m2": beat("m2", refuses={"a": "y"}), "m1": beat("m1", refuses={"a": "x"})}, "m1: x"),
         (job("a"), {"m1": beat("m1", refuses={"a": "x"}), "m2": beat("m2", slots=0)}, "no host takes work"),
+        (job("a"), {"m1": beat("m1", resting="3 jobs broke off")}, "m1 rests: 3 jobs broke off"),
+        (
+            job("a"),
+            {"m1": beat("m1", accepts=Accepts(products=("billing",)))},
+            "no live host can run it: m1 accepts only products billing",
+        ),
         (job("a", engine="claude"), hosts(m1=1), "no live host can run it: m1 lacks engine:claude"),
         (
             job("a", engine="claude", capabilities=("has:docker",)),
@@ -283,6 +316,7 @@ def everything_planned_can_be_claimed(seen: Snapshot, beats: dict[str, Beat], pl
             slots=host.slots,
             offers=host.offers,
             engines=host.engines,
+            accepts=host.accepts,
         )
         assert isinstance(queue.ask(asked), Change), (a, asked.decide(queue.now))
 

@@ -1,4 +1,4 @@
-"""Jobs, snapshots, prompts, retries, outcomes and results: what is derived and what follows."""
+"""Jobs, snapshots, retries, outcomes and results: what is derived and what follows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from aq.core.change import Refusal
 from aq.core.errors import AqError
 from aq.core.instants import unix
 from aq.core.job import Job
+from aq.core.judge import settle_verify
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
 from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
-from aq.core.prompt import prompt_of
 from aq.core.record import CheckResult, Note, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
 from aq.core.retry import after_failure, after_return, backoff
-from aq.core.settle import Ending, Outcome, settle, settle_verify
+from aq.core.settle import Ending, Outcome, settle
 from aq.core.snapshot import NoArchive, Snapshot
 from aq.core.work import Brought, Checked, Ended, Order
 from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snapshot
@@ -131,23 +131,6 @@ def test_apply_leaves_the_old_snapshot_as_it_was_and_names_the_new_tip() -> None
     change = queue.do(queue.add_of())
     assert old.find("a") is None
     assert (old.apply(change, "1" * 40).tip, old.apply(change).tip) == ("1" * 40, old.tip)
-
-
-def test_a_first_prompt_is_the_text_of_the_job() -> None:
-    assert prompt_of(job("a"), "\nFix it.\n\n") == "Fix it.\n"
-
-
-def test_a_later_prompt_tells_what_people_said_and_how_runs_ended() -> None:
-    runs = (
-        Run(1, "mac-1", "n1", "shell", NOW, 1, ended=NOW, outcome="timeout", reason="2h"),
-        Run(2, "mac-2", "n2", "shell", NOW, 1, ended=NOW, outcome="passed"),
-        Run(3, "mac-2", "n3", "shell", NOW, 2),
-    )
-    found = job("a", record=Record(feedback=(Note("alice", NOW, "wrong colour"),), runs=runs))
-    assert prompt_of(found, "Fix it.") == (
-        f"Fix it.\n\n## Feedback on earlier attempts\n\n- alice, {NOW}: wrong colour\n\n"
-        "## How earlier attempts ended\n\n- attempt 1 on mac-1: timeout: 2h\n"
-    )
 
 
 def tried(attempts: int, epoch: int = 1, **retry: object) -> Job:

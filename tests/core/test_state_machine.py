@@ -56,7 +56,7 @@ SLOTS = 2
 LIMIT = 30.0
 STEPS = 300
 LEGAL = {(row.trigger, row.source, row.target) for row in TRANSITIONS}
-REPEATABLE = (FixRound, Hold)
+REPEATABLE = (Hold,)
 
 
 class Walk:
@@ -104,7 +104,10 @@ class Walk:
             "land bare": lambda: queue.land_of(self.fence(), branch="", tip=""),
             "verified": lambda: queue.verified_of(self.fence()),
             "unverified": lambda: Unverified(**self.proven()),
-            "fix": lambda: FixRound(**self.proven(), reason="exit 1"),
+            "fix": lambda: FixRound(**self.proven(), number=self.random.randint(1, 3), failed=FAILED),
+            "fixed": lambda: FixRound(
+                **self.proven(), number=1, branch="b", tip=self.random.choice("cd") * 40, pushed=True
+            ),
             "crash": lambda: queue.fail_of(self.fence()),
             "denied": lambda: queue.fail_of(self.fence(), "denied"),
             "verify failed": lambda: queue.fail_of(self.fence(), "verify_failed", checks=FAILED),

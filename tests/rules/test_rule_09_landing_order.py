@@ -46,7 +46,7 @@ def test_a_task_branch_is_create_only_and_a_taken_name_gets_the_nonce(code: Path
     taken = git(code, "rev-parse", "main")
     git(code, "branch", "aq/x/1", taken)
     work = _prepared(tmp_path, code)
-    captured = work.capture("aq/x/1", "c0ffee99", "work\n", tmp_path / "index")
+    captured = work.capture("aq/x/1", "c0ffee99", lambda commits: "work\n")
     assert (captured.branch, captured.pushed) == ("aq/x/1-c0ff", True)
     assert git(code, "rev-parse", "aq/x/1") == taken, "the other commit is left alone"
     assert git(code, "rev-parse", "aq/x/1-c0ff") == captured.tip
@@ -57,14 +57,14 @@ def test_a_capture_that_cannot_push_says_so(code: Path, tmp_path: Path) -> None:
     hook = code / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    captured = work.capture("aq/x/1", "c0ffee99", "work\n", tmp_path / "index")
+    captured = work.capture("aq/x/1", "c0ffee99", lambda commits: "work\n")
     assert captured.tip
     assert not captured.pushed
 
 
 def test_pushing_the_same_work_again_is_no_conflict(code: Path, tmp_path: Path) -> None:
     work = _prepared(tmp_path, code)
-    first = work.capture("aq/x/1", "c0ffee99", "work\n", tmp_path / "index")
+    first = work.capture("aq/x/1", "c0ffee99", lambda commits: "work\n")
     assert git(code, "rev-parse", "aq/x/1") == first.tip
     assert work.mirror
     assert work.mirror.create("aq/x/1", first.tip), "the remote has it: that is what counts"

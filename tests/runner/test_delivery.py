@@ -10,6 +10,7 @@ import pytest
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Land
+from tests.host.forges import FakeForge
 from tests.host.targets import Target
 from tests.runner.hosts import Host, host
 from tests.support.fleet import Fleet, add, claim_of, git, landed, op, perform
@@ -157,3 +158,45 @@ def test_a_landed_branch_whose_verifier_died_is_verified_by_another_without_a_ne
         assert ada.heard("job: claimed (verify only)")
     assert (tmp_path / "seen").read_text() == "by the dead host\n"
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_pull_request_is_opened_on_ship_and_its_url_recorded(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, target: Target, tmp_path: Path, hermetic_home: Path
+) -> None:
+    source = "https://github.com/team/target"
+    git(target.seed, "config", "--global", f"url.{target.url}.insteadOf", source)
+    (hermetic_home / "host.yaml").write_text(f"repos: {{target: '{source}'}}\noffers: ['has:gh']\n")
+    forge = FakeForge(tmp_path, "gh", target.bare)
+    monkeypatch.setenv("PATH", forge.path)
+    with host(fleet, monkeypatch) as ada:
+        add(fleet.you.ledger(), "job", work("new", "x", "deliver: pr\n"))
+        shipped(ada, fleet, "job")
+        ada.until(lambda: delivery(ada, "job") == "delivered", what="the pull request")
+        found = archived(ada, "job")
+        assert found
+        assert found.record.delivered == f"https://forge.invalid/pr/1 {found.record.tip}"
+        assert ada.heard("job: delivered as https://forge.invalid/pr/1")
+    [made] = forge.requests
+    assert (made["branch"], made["base"]) == ("aq/job/1", "main")
+    assert "passed: `test -f new`" in made["body"]
+    assert f"Aq-Tip: {found.record.tip}" in made["body"]
+
+
+def test_the_next_attempt_goes_on_from_what_the_last_one_left_on_another_host(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, target: Target
+) -> None:
+    script = "if [ -e half ]; then cat half > whole; else echo 1 > half; exit 3; fi"
+    front = "engine: shell\nrepo: target\nresume: true\nretry: {max: 1, backoff: 1s}"
+    add(fleet.you.ledger(), "job", f"---\n{front}\n---\n{script}\n")
+    with host(fleet, monkeypatch) as ada:
+
+        def failed_once() -> bool:
+            found = ada.job("job")
+            return bool(found and found.record.attempts == 1 and not found.lease)
+
+        ada.until(failed_once, what="the first attempt")
+    with host(fleet, monkeypatch, "bob") as bob:
+        found = bob.reaches("job", Stage.REVIEW)
+    assert [run.host for run in found.record.runs] == ["ada", "bob"]
+    assert target.show(f"{found.record.branch}:whole") == "1"
+    assert git(target.bare, "rev-parse", f"{found.record.tip}~") == target.tip()

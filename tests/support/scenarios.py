@@ -26,6 +26,7 @@ from aq.core.operations import (
     Verified,
     VerifyClaim,
 )
+from aq.core.record import CheckResult
 from tests.support.fleet import HELLO, Fleet, op
 from tests.support.story import FORGED_LEASE, TIP, Story, by_hand, hand_write
 
@@ -308,7 +309,8 @@ for _stage in S:
 @row(T.FIX_ROUND, S.REVIEW, S.REVIEW)
 def _(tale: Story, fleet: Fleet) -> Operation:
     tale.verifying(X, tip=TIP)
-    return FixRound(**op("ada"), fence=tale.fence(X), reason="2 tests failed")
+    failed = (CheckResult("pytest -q", False, "2 failed"),)
+    return FixRound(**op("ada"), fence=tale.fence(X), number=1, failed=failed)
 
 
 @row(T.DELIVERED, S.SHIPPED, S.SHIPPED)

@@ -13,7 +13,7 @@ from aq.core.job import Job
 from aq.core.layout import folder_of
 from aq.core.lease import Fence, Lease
 from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
-from aq.core.record import Record
+from aq.core.record import Record, Run
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 
@@ -130,6 +130,11 @@ def returned_spend(snapshot: Snapshot, job: Job, usd: float | None) -> dict[str,
     cost = run.reserved if known is None else known
     spend = snapshot.spend.get(run.spend_day, Spend())
     return {run.spend_day: spend.moved(job.manifest.product, -run.reserved, cost)}
+
+
+def engine_facts(run: Run, model: str, version: str) -> dict[str, str]:
+    """What a run's engine was, as it is known now: what is not told anew stays."""
+    return {"model": model or run.model, "version": version or run.version}
 
 
 def ended_run(record: Record, at: Instant, outcome: str, reason: str = "", **changes: object) -> Record:

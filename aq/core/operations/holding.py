@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.change import Change, Refusal
 from aq.core.eligible import (
     budget_blockers,
@@ -18,7 +19,15 @@ from aq.core.instants import day
 from aq.core.job import Job
 from aq.core.lease import Fence, Lease
 from aq.core.lifecycle import Stage, Trigger
-from aq.core.operations.base import Operation, ended_run, held, missing_job, out_of_play, returned_spend
+from aq.core.operations.base import (
+    Operation,
+    ended_run,
+    engine_facts,
+    held,
+    missing_job,
+    out_of_play,
+    returned_spend,
+)
 from aq.core.record import Record, Run
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return
 from aq.core.settings import Spend
@@ -38,6 +47,7 @@ class _Taking(Operation):
     slots: int
     offers: frozenset[str] = frozenset()
     engines: dict[str, str] = field(default_factory=dict)
+    accepts: Accepts = EVERYTHING
 
     def full(self, snapshot: Snapshot) -> Refusal | None:
         held_now = sum(job.lease is not None and job.lease.host == self.host for job in snapshot.leased())
@@ -64,7 +74,7 @@ class Claim(_Taking):
             return missing_job(snapshot, self.job)
         blockers = fleet_blockers(snapshot) + job_blockers(job, snapshot, self.at)
         blockers += budget_blockers(job.manifest, snapshot, self.at) + host_blockers(
-            job.manifest, self.offers, self.engines
+            job.manifest, self.offers, self.engines, self.accepts
         )
         if blockers:
             return Refusal(blockers[0])
@@ -83,6 +93,7 @@ class Claim(_Taking):
             reserved=reserved,
             spend_day=today if reserved else "",
             score=self.score,
+            profile=job.profile.pin,
         )
         charged = replace(
             record.with_run(run),
@@ -94,7 +105,7 @@ class Claim(_Taking):
             tip="",
             approvals=(),
         )
-        lease = self.lease(job, epoch, attempt, snapshot.profiles.get(job.manifest.profile, ""))
+        lease = self.lease(job, epoch, attempt, job.profile.pin)
         after = self.placed(job, Stage.BUILDING, charged, lease)
         spend = (
             {today: snapshot.spend.get(today, Spend()).moved(job.manifest.product, reserved, 0.0)}
@@ -126,11 +137,10 @@ class VerifyClaim(_Taking):
         if refusal:
             return refusal
         record = job.record
-        run = Run(
-            record.epoch + 1, self.host, self.nonce, self.engine, self.at, record.attempts, verify_only=True
-        )
-        taken = replace(record.with_run(run), epoch=record.epoch + 1)
-        after = self.placed(job, Stage.REVIEW, taken, self.lease(job, taken.epoch, record.attempts, ""))
+        epoch, attempt, pin = record.epoch + 1, record.attempts, job.profile.pin
+        run = Run(epoch, self.host, self.nonce, self.engine, self.at, attempt, verify_only=True, profile=pin)
+        taken = replace(record.with_run(run), epoch=epoch)
+        after = self.placed(job, Stage.REVIEW, taken, self.lease(job, epoch, attempt, pin))
         return self.change(
             Trigger.VERIFY_CLAIM, job, after, host=self.host, extra=(("Aq-Lease", self.nonce),)
         )
@@ -161,26 +171,35 @@ def _kept(operation: Release | Preempt, job: Job) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Operation):
-    """The holder gives the job back: infrastructure failed, or an operator stopped it."""
+    """The holder gives the job back: infrastructure failed (`failure` is its class when it is one of an
+    engine's), or an operator stopped it."""
 
     fence: Fence
     reason: str
+    failure: str = ""
     usd: float | None = None
+    tokens: int | None = None
     branch: str = ""
     tip: str = ""
+    model: str = ""
+    version: str = ""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused when the lease is not ours any more."""
         job = held(snapshot, self.fence, Stage.BUILDING, Stage.REVIEW)
         if isinstance(job, Refusal):
             return job
-        record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {self.reason}")
-        record = ended_run(record, self.at, "released", self.reason, **_kept(self, job))
+        why = f"{self.failure}: {self.reason}" if self.failure else self.reason
+        record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {why}")
+        run = job.record.runs[-1]
+        tokens = run.tokens if self.tokens is None else self.tokens
+        facts = {**_kept(self, job), "tokens": tokens, **engine_facts(run, self.model, self.version)}
+        record = ended_run(record, self.at, "released", why, **facts)
         after = self.placed(job, following.stage, record)
         spend = returned_spend(snapshot, job, self.usd)
-        extra = (("Aq-Reason", self.reason), ("Aq-Branch", self.branch))
+        extra = (("Aq-Reason", why), ("Aq-Class", self.failure), ("Aq-Branch", self.branch))
         return self.change(
-            Trigger.RELEASE, job, after, host=self.fence.host, detail=self.reason, spend=spend, extra=extra
+            Trigger.RELEASE, job, after, host=self.fence.host, detail=why, spend=spend, extra=extra
         )
 
 

@@ -9,8 +9,15 @@ from aq.core.change import Change, Refusal
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage, Trigger
-from aq.core.operations.base import Operation, ended_run, held, missing_job, returned_spend
-from aq.core.record import CheckResult, Note, Verdict
+from aq.core.operations.base import (
+    Operation,
+    ended_run,
+    engine_facts,
+    held,
+    missing_job,
+    returned_spend,
+)
+from aq.core.record import CheckResult, Note, Run, Verdict
 from aq.core.retry import after_failure
 from aq.core.snapshot import Snapshot
 
@@ -19,6 +26,17 @@ def _cost(usd: float | None, tokens: int | None) -> tuple[tuple[str, str], ...]:
     spent = () if usd is None else (("Aq-Cost-Usd", f"{usd:.6f}".rstrip("0").rstrip(".")),)
     used = () if tokens is None else (("Aq-Tokens", str(tokens)),)
     return spent + used
+
+
+def _known(run: Run, usd: float | None, tokens: int | None) -> dict[str, Any]:
+    """What a run cost, as it is known now: what is not told anew stays."""
+    return {"usd": run.usd if usd is None else usd, "tokens": run.tokens if tokens is None else tokens}
+
+
+def _not_pushed(branch: str, job: Job) -> Refusal:
+    return Refusal(
+        f"the branch {branch} of {job.id} is not on its remote", "it is pushed again with the next try"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +50,11 @@ class Land(Operation):
     pushed: bool = False
     usd: float | None = None
     tokens: int | None = None
+    baseline: str = ""
+    model: str = ""
+    version: str = ""
+    outside: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused without the lease, or without the branch on the remote."""
@@ -41,12 +64,12 @@ class Land(Operation):
         if job.stage is Stage.REVIEW:
             return Refusal(f"{job.id} has landed already", done=True)
         if self.tip and not self.pushed:
-            return Refusal(
-                f"the branch {self.branch} of {job.id} is not on its remote",
-                "it is pushed again with the next try",
-            )
+            return _not_pushed(self.branch, job)
         record = replace(job.record, branch=self.branch, tip=self.tip)
-        record = record.with_last_run(branch=self.branch, tip=self.tip, usd=self.usd, tokens=self.tokens)
+        facts = engine_facts(job.record.runs[-1], self.model, self.version)
+        cost: dict[str, Any] = {"usd": self.usd, "tokens": self.tokens, "baseline": self.baseline}
+        cost |= {"outside": self.outside, "warnings": self.warnings}
+        record = record.with_last_run(branch=self.branch, tip=self.tip, **cost, **facts)
         after = self.placed(job, Stage.REVIEW, record, job.lease)
         extra = (("Aq-Branch", self.branch), *_cost(self.usd, self.tokens))
         return self.change(Trigger.LAND, job, after, host=self.fence.host, extra=extra)
@@ -54,20 +77,28 @@ class Land(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judging(Operation):
-    """A verdict on the run that holds the lease."""
+    """A verdict on the run that holds the lease; its cost when it is known better than before."""
 
     fence: Fence
     checks: tuple[CheckResult, ...] = ()
+    usd: float | None = None
+    tokens: int | None = None
 
     def _judged(self, snapshot: Snapshot, trigger: Trigger, result: str, target: Stage) -> Change | Refusal:
         job = held(snapshot, self.fence, Stage.REVIEW)
         if isinstance(job, Refusal):
             return job
-        usd = job.record.runs[-1].usd
+        known = _known(job.record.runs[-1], self.usd, self.tokens)
         verdict = Verdict(self.fence.epoch, result, self.at, self.fence.host, self.checks)
-        record = replace(ended_run(job.record, self.at, result), verdict=verdict)
-        spend = returned_spend(snapshot, job, usd)
-        return self.change(trigger, job, self.placed(job, target, record), host=self.fence.host, spend=spend)
+        record = replace(ended_run(job.record, self.at, result, **known), verdict=verdict)
+        return self.change(
+            trigger,
+            job,
+            self.placed(job, target, record),
+            host=self.fence.host,
+            spend=returned_spend(snapshot, job, known["usd"]),
+            extra=_cost(self.usd, self.tokens),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +131,8 @@ class Fail(Operation):
     usd: float | None = None
     tokens: int | None = None
     checks: tuple[CheckResult, ...] = ()
+    model: str = ""
+    version: str = ""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused without the lease."""
@@ -108,12 +141,11 @@ class Fail(Operation):
             return job
         following = after_failure(job, self.failure, self.at)
         run = job.record.runs[-1]
-        known = self.usd if self.usd is not None else run.usd
         kept: dict[str, Any] = {
             "branch": self.branch or run.branch,
             "tip": self.tip or run.tip,
-            "usd": known,
-            "tokens": self.tokens or run.tokens,
+            **_known(run, self.usd, self.tokens),
+            **engine_facts(run, self.model, self.version),
         }
         record = ended_run(job.record, self.at, self.failure, self.reason, **kept)
         verdict = (
@@ -135,7 +167,7 @@ class Fail(Operation):
             after,
             host=self.fence.host,
             detail=following.reason,
-            spend=returned_spend(snapshot, job, known),
+            spend=returned_spend(snapshot, job, kept["usd"]),
             extra=extra,
         )
 
@@ -147,6 +179,8 @@ class Hold(Operation):
     job: str
     reason: str
     fence: Fence | None = None
+    usd: float | None = None
+    tokens: int | None = None
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused when a lease is held and not ours, or the stage cannot wait."""
@@ -161,8 +195,9 @@ class Hold(Operation):
             return missing_job(snapshot, self.job)
         record, spend = job.record, {}
         if self.fence:
-            spend = returned_spend(snapshot, job, record.runs[-1].usd)
-            record = ended_run(record, self.at, "held", self.reason)
+            known = _known(record.runs[-1], self.usd, self.tokens)
+            spend = returned_spend(snapshot, job, known["usd"])
+            record = ended_run(record, self.at, "held", self.reason, **known)
         record = replace(record, hold=Note(self.by, self.at, self.reason))
         return self.change(
             Trigger.HOLD,
@@ -176,18 +211,54 @@ class Hold(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixRound(Operation):
-    """A failed verify goes back to the engine, in review and under the same lease."""
+    """A failed verify goes back to the engine, in review and under the same lease. Written before the
+    engine is asked, with the checks that failed; and again when it left other work, with the branch to
+    be verified: whoever verifies it next looks at the newest."""
 
     fence: Fence
-    reason: str
+    number: int
+    failed: tuple[CheckResult, ...] = ()
+    branch: str = ""
+    tip: str = ""
+    pushed: bool = False
+    usd: float | None = None
+    tokens: int | None = None
+    outside: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused without the lease."""
+        """Refused without the lease, or without the branch on the remote."""
         job = held(snapshot, self.fence, Stage.REVIEW)
         if isinstance(job, Refusal):
             return job
+        run = job.record.runs[-1]
+        known = next((one for one in run.rounds if one.number == self.number), None)
+        if known and self.tip in ("", known.tip):
+            return Refusal(f"fix round {self.number} of {job.id} is written already", done=True)
+        if self.tip and not self.pushed:
+            return _not_pushed(self.branch, job)
+        return self._written(job, run)
+
+    def _written(self, job: Job, run: Run) -> Change:
+        known = _known(run, self.usd, self.tokens)
+        fields: dict[str, Any] = {"branch": self.branch, "tip": self.tip} if self.tip else {}
+        told = {"failed": self.failed} if self.failed else {}
+        rounds = run.rounds_with(self.number, at=self.at, **told, **fields, **known)
+        seen = {"outside": self.outside, "warnings": self.warnings} if self.tip else {}
+        record = replace(job.record, **fields).with_last_run(rounds=rounds, **fields, **known, **seen)
+        words = "; ".join(check.words for check in self.failed)
         return self.change(
-            Trigger.FIX_ROUND, job, _noted(self, job, self.reason), host=self.fence.host, detail=self.reason
+            Trigger.FIX_ROUND,
+            job,
+            self.placed(job, job.stage, record, job.lease),
+            host=self.fence.host,
+            detail=f"round {self.number}: {words or 'done'}",
+            extra=(
+                ("Aq-Fix-Round", str(self.number)),
+                ("Aq-Branch", self.branch),
+                ("Aq-Reason", words),
+                *_cost(self.usd, self.tokens),
+            ),
         )
 
 
@@ -215,23 +286,26 @@ class Fenced(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered(Operation):
-    """A host merged the shipped work and read the result back."""
+    """A host merged the shipped work as `oid` and read the result back, or opened a pull request for it at
+    `url`."""
 
     job: str
     oid: str
+    url: str = ""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused unless delivery is wanted."""
         job = snapshot.archive.get(self.job)
         if job is None or job.record.delivery != "wanted":
             return missing_job(snapshot, self.job)
-        record = replace(job.record, delivery="delivered", delivered=self.oid, hold=None)
+        what = f"{self.url} {self.oid}".strip()
+        record = replace(job.record, delivery="delivered", delivered=what, hold=None)
         return self.change(
             Trigger.DELIVERED,
             job,
             self.placed(job, Stage.SHIPPED, record),
             host=self.by,
-            extra=(("Aq-Delivered", self.oid),),
+            extra=(("Aq-Delivered", what),),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from aq.core.change import Change, Refusal
+from aq.core.deps import circle_with, circular
 from aq.core.ids import is_id, suffixed
 from aq.core.instants import latest_slot
 from aq.core.job import Job
@@ -13,6 +14,10 @@ from aq.core.manifest import Manifest
 from aq.core.operations.base import Operation, missing_job
 from aq.core.record import Record
 from aq.core.snapshot import Snapshot
+
+
+def _circular(around: tuple[str, ...]) -> Refusal:
+    return Refusal(circular(around), "take one of these deps out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,12 @@ class Add(Operation):
             return Refusal(f"the id {self.job} is taken by an ended job", "give the file another name")
         if present is None:
             record = Record(queued=self.at, secret_allowed=self.secret_allowed)
-            job = Job(self.job, Stage.INBOX, str(Stage.INBOX), self.blob, self.manifest, record)
+            around = circle_with(self.job, self.manifest.deps, snapshot)
+            if around:
+                return _circular(around)
+            manifest, profile = snapshot.completed(self.manifest)
+            inbox = Stage.INBOX
+            job = Job(self.job, inbox, str(inbox), self.blob, manifest, record, profile=profile)
             return self.change(Trigger.ADD, None, job)
         if self.blob in (present.blob, present.record.blob):
             return Refusal(f"{self.job} is submitted already and is in {present.stage}", done=True)
@@ -71,8 +81,12 @@ class Revise(Operation):
                 f"{self.job} was claimed before: its file cannot change any more",
                 f"`aq add` the new text as another job, or `aq cancel {self.job}` first",
             )
+        around = circle_with(self.job, self.manifest.deps, snapshot)
+        if around:
+            return _circular(around)
         record = replace(job.record, blob=self.blob) if job.record.blob else job.record
-        after = replace(job, blob=self.blob, manifest=self.manifest, record=record, problem="")
+        manifest, profile = snapshot.completed(self.manifest)
+        after = replace(job, blob=self.blob, manifest=manifest, record=record, problem="", profile=profile)
         return self.change(Trigger.REVISE, job, after)
 
 
@@ -100,5 +114,6 @@ class Spawn(Operation):
             job.blob,
             replace(job.manifest, every=None),
             Record(queued=self.at, blob=job.blob, schedule=self.schedule),
+            profile=job.profile,
         )
         return self.change(Trigger.SPAWN, None, copy, host=self.by, extra=(("Aq-Schedule", self.schedule),))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from aq.core.errors import AqError, UsageError
+from aq.core.instants import instant
 from aq.ui.checker import Question, Source, check
 from aq.ui.out import clean, say, say_json, style, tell
 
@@ -107,6 +109,8 @@ def _submit(queue: Queue, operations: list[Operation], *, as_json: bool) -> int:
 
     code = 0
     results: list[dict[str, str]] = []
+    expected = _expected(queue, operations)
+    warned: list[dict[str, str]] = []
     for result in queue.ledger.perform(operations):
         queue.clone.submitted(result)
         job = result.operation.about
@@ -115,6 +119,9 @@ def _submit(queue: Queue, operations: list[Operation], *, as_json: bool) -> int:
                 results.append({"job": job, "commit": result.commit})
                 if not as_json:
                     say(f"{style('added', 'green')} {clean(job)}")
+                for words in expected.get(job, ()):
+                    warned.append({"job": job, "warning": words})
+                    tell(f"{job}: {words}", "warning:", "yellow")
             case Refused(refusal=refusal):
                 results.append({"job": job, "refused": str(refusal)})
                 if not refusal.done:
@@ -128,5 +135,20 @@ def _submit(queue: Queue, operations: list[Operation], *, as_json: bool) -> int:
                 tell("    `aq run` or the next aq command submits it")
                 code = 75
     if as_json:
-        say_json({"added": results})
+        say_json({"added": results, "warnings": warned})
     return code
+
+
+def _expected(queue: Queue, operations: list[Operation]) -> dict[str, list[str]]:
+    """What will keep each job from starting, as far as this clone knows without asking the remote."""
+    from aq.core.operations import Add
+    from aq.ui.outlook import warnings
+
+    if not queue.ledger.tip:
+        return {}
+    snapshot, hosts, now = queue.ledger.snapshot(), queue.ledger.known_hosts(), instant(time.time())
+    return {
+        op.job: list(warnings(op.job, op.manifest, snapshot, hosts, now))
+        for op in operations
+        if isinstance(op, Add)
+    }

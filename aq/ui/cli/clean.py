@@ -23,7 +23,7 @@ def clean(
     """Remove run folders and logs of ended jobs, and the refs of hosts that are gone."""
     limit = parse_duration(older)
     with here(fetch=True) as queue:
-        doomed = _old_logs(queue, limit) + _old_runs(queue, limit)
+        doomed = _old_logs(queue, limit) + _old_runs(queue, limit) + _old_setups(queue, limit)
         for path in doomed:
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
@@ -63,6 +63,20 @@ def _old_runs(queue: Queue, limit: float) -> list[Path]:
         and _ended(queue, path.parent.name)
         and not (path / "run.json").exists()
     ]
+
+
+def _hosts_here(queue: Queue) -> Path:
+    """The folder above the state of every host of this queue on this machine."""
+    from aq.ledger.paths import host_state
+
+    return host_state(queue.config.url, queue.config.branch, "x").parent
+
+
+def _old_setups(queue: Queue, limit: float) -> list[Path]:
+    """What setups made that no run used lately, and what a killed host left half done."""
+    root = _hosts_here(queue)
+    found = (*root.glob("*/setup/*"), *root.glob("*/mirrors/.index-*"))
+    return [path for path in found if _old(path, limit)]
 
 
 def _old_hosts(queue: Queue, limit: float) -> list[str]:
@@ -109,3 +123,7 @@ def _collect_garbage(queue: Queue) -> None:
             ["--git-dir", str(queue.paths.store), "-c", "gc.auto=1000", "gc", "--quiet", "--auto"],
             timeout=600,
         )
+    for mirror in _hosts_here(queue).glob("*/mirrors/*.git"):
+        # Runs read its objects: what is young stays, whether a branch needs it or not.
+        options = ("-c", "gc.auto=1000", "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoDetach=false")
+        run(["--git-dir", str(mirror), *options, "gc", "--quiet", "--auto"], timeout=600)

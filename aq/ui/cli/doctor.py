@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,6 +20,9 @@ from aq.ui.cli.common import asked, perform
 from aq.ui.diagnosis import Finding, queue_findings
 from aq.ui.out import clean, say, say_json, style
 from aq.wiring import Queue, open_queue
+
+if TYPE_CHECKING:
+    from aq.host.config import HostConfig
 
 _MIN_GIT = (2, 31)
 _COLOURS = {"ok": "green", "note": "yellow", "BAD": "red"}
@@ -66,10 +70,10 @@ def _host_findings(queue: Queue) -> Iterator[Finding]:
     import re
 
     from aq.host.config import config_path, load_host_config
-    from aq.host.probe import probe_engines
     from aq.ledger.gitproc import check
     from aq.ledger.paths import state_home
     from aq.ledger.remote import is_local
+    from aq.ui.confinement import sandbox_findings
 
     version = check(["--version"])
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
@@ -80,14 +84,10 @@ def _host_findings(queue: Queue) -> Iterator[Finding]:
     )
     try:
         config = load_host_config()
-        engines = probe_engines(config)
         where = f"{config_path()}" if config_path().exists() else "no host.yaml: built-in settings"
         yield Finding("ok", f"host {config.name}, {config.slots} slots ({where})")
-        yield Finding(
-            "ok" if engines else "BAD",
-            f"engines: {', '.join(engines) or 'none'}",
-            "" if engines else "install an agent CLI, or allow the shell engine",
-        )
+        yield from _engine_findings(config)
+        yield from sandbox_findings(config)
     except AqError as error:
         yield Finding("BAD", f"host config: {error}", "correct the file")
     free = (
@@ -111,6 +111,32 @@ def _host_findings(queue: Queue) -> Iterator[Finding]:
             f"{len(damaged)} damaged spool entries in {queue.paths.spool}",
             "look at them: each holds a submission that never arrived",
         )
+
+
+def _engine_findings(config: HostConfig) -> Iterator[Finding]:
+    from aq.host.engines import engine_problems
+    from aq.host.engines.base import Auth
+    from aq.host.probe import look_at_engines
+
+    seen = look_at_engines(config)
+    ready = [
+        f"{name} {probe.version}".strip()
+        + ("" if probe.auth is Auth.YES else " (whether it is logged in cannot be seen)")
+        for name, (_, probe) in seen.items()
+        if probe.auth is not Auth.NO
+    ]
+    yield Finding(
+        "ok" if ready else "BAD",
+        f"engines: {', '.join(ready) or 'none'}",
+        "" if ready else "install an agent CLI, or allow the shell engine",
+    )
+    for name, (_, probe) in seen.items():
+        if probe.auth is Auth.NO:
+            yield Finding(
+                "note", f"engine {name} is here and has no credentials", "log in with it, or deny it"
+            )
+    for problem in engine_problems():
+        yield Finding("BAD", str(problem), "correct the file; until then there is no such engine")
 
 
 def _look_at_queue(queue: Queue) -> list[Finding]:

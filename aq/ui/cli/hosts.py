@@ -8,9 +8,10 @@ from typing import Any
 
 import typer
 
-from aq.core.fleet import Beat
+from aq.core.fleet import Beat, Cooling
 from aq.core.instants import instant, unix
 from aq.core.units import duration_text
+from aq.core.values import plain
 from aq.ui.board import listed_live
 from aq.ui.cli.common import here
 from aq.ui.out import clean, columns, say, say_json, style
@@ -40,6 +41,7 @@ def hosts(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> 
 
 def _facts(name: str, beat: Beat, live: bool, leases: int) -> dict[str, Any]:
     state = "live" if live else "silent"
+    state = "resting" if live and beat.resting else state
     state = "stopped" if beat.stopped else "draining" if beat.draining else state
     return {
         "host": name,
@@ -51,11 +53,17 @@ def _facts(name: str, beat: Beat, live: bool, leases: int) -> dict[str, Any]:
         "engines": beat.engines,
         "offers": sorted(beat.offers),
         "refuses": beat.refuses,
+        "resting": beat.resting,
+        "cooling": plain(beat.cooling),
+        "stalled": list(beat.stalled),
+        "accepts": plain(beat.accepts),
     }
 
 
 def _cells(host: dict[str, Any], now: int) -> list[str]:
     age = f"{duration_text(now - unix(host['beat']))} ago"
     slots = f"{host['leases']}/{host['slots']}"
-    cells = (host["host"], host["state"], slots, age, ", ".join(host["engines"]), " ".join(host["offers"]))
+    tired = [f"{name} {Cooling(**told).words}" for name, told in sorted(host["cooling"].items())]
+    engines = ", ".join([*host["engines"], *tired])
+    cells = (host["host"], host["state"], slots, age, engines, " ".join(host["offers"]))
     return [clean(str(cell)) for cell in cells]

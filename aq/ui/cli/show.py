@@ -8,16 +8,20 @@ import typer
 
 from aq.core.errors import AqError
 from aq.core.job import Job
-from aq.core.record import Run
+from aq.core.manifest import Manifest
 from aq.core.units import duration_text
 from aq.core.values import plain
 from aq.ui.cli.common import complete_jobs, here
-from aq.ui.out import clean, say, say_json, style
+from aq.ui.out import clean, columns, say, say_json, style
+from aq.ui.runlines import run_lines, verdict_lines
 from aq.wiring import Queue
 
 
 def show(
     job: str = typer.Argument(..., help="The job's id.", autocompletion=complete_jobs),
+    whole: bool = typer.Option(
+        False, "--resolved", help="Every key's value, and whether the job, its profile or the queue gives it."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Show a job's file, record, runs and verdict."""
@@ -26,6 +30,9 @@ def show(
         if found is None:
             raise AqError(f"there is no job {job}", "`aq status --all` lists the jobs")
         text = queue.ledger.read_commit_blob(found.blob).decode("utf-8", "replace")
+        if whole:
+            _show_resolved(found, text.encode(), queue.ledger.snapshot().settings.defaults, as_json=as_json)
+            return
         if as_json:
             say_json(_as_json(found, text))
             return
@@ -33,6 +40,29 @@ def show(
             say(line)
         say()
         say(clean(text.rstrip()))
+
+
+def _show_resolved(job: Job, content: bytes, defaults: Manifest, *, as_json: bool) -> None:
+    import json
+
+    from aq.core.jobfile import parse_job
+    from aq.ui.resolved import resolved
+
+    keys = list(resolved(job, parse_job(content, job.id)[0], defaults))
+    persona = {"name": job.profile.name, "problem": job.profile.problem, "persona": job.profile.body}
+    if as_json:
+        values = {each.key: {"value": each.value, "source": each.source} for each in keys}
+        say_json({"job": job.id, "resolved": values, "profile": persona})
+        return
+    texts = [json.dumps(each.value, ensure_ascii=False) if each.value else "-" for each in keys]
+    rows = [[each.key, clean(text), each.source] for each, text in zip(keys, texts, strict=True)]
+    for line in columns([["KEY", "VALUE", "FROM"], *rows], 160, flexible=1):
+        say(line)
+    if job.profile.problem:
+        say(style(clean(job.profile.problem), "red"))
+    elif job.profile.body:
+        say()
+        say(clean(job.profile.body))
 
 
 def _as_json(job: Job, text: str) -> dict[str, Any]:
@@ -69,31 +99,21 @@ def _lines(job: Job) -> list[str]:
         "paused": f"{record.pause.text} ({record.pause.by}, {record.pause.at})" if record.pause else "",
     }
     lines += [f"  {name:<10} {clean(value)}" for name, value in facts.items() if value]
-    lines += [_run_line(run) for run in record.runs]
-    if record.verdict:
-        verdict = record.verdict
-        where = f"epoch {verdict.epoch}, {verdict.host}, {verdict.at}"
-        lines.append(f"  verdict    {clean(verdict.result)} ({clean(where)})")
-        lines += [
-            f"    {'ok ' if check.passed else 'BAD'} {clean(check.check)}  {clean(check.detail)}"
-            for check in verdict.checks
-        ]
+    for run in record.runs:
+        lines += run_lines(run)
+    lines += verdict_lines(record.verdict) if record.verdict else []
     lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
     lines += [f"  approved   {clean(note.by)}, {note.at} {clean(note.text)}" for note in record.approvals]
     return lines
 
 
-def _run_line(run: Run) -> str:
-    ended = run.outcome or "running"
-    words = f"{ended}: {run.reason}" if run.reason else ended
-    span = f"{run.started} -> {run.ended or '…'}"
-    return f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {span}  {clean(words)}"
-
-
 def _work_lines(queue: Queue, job: Job) -> list[str]:
-    """The folders on this machine where the job's runs worked, as long as they are kept."""
+    """The folders on this machine where the job's runs worked, as long as they are kept, and those with
+    the artifacts of its runs here."""
     from aq.ledger.paths import host_state
 
     hosts = host_state(queue.config.url, queue.config.branch, "any").parent
     found = sorted(hosts.glob(f"*/runs/{job.id}/*/work"))
-    return [f"  work       {clean(str(path))}" for path in found]
+    kept = sorted((queue.paths.clone / "logs" / job.id).glob("*/artifacts"))
+    lines = [f"  work       {clean(str(path))}" for path in found]
+    return lines + [f"  artifacts  {clean(str(path))}" for path in kept]

@@ -41,7 +41,7 @@ def status(
     if as_json:
         say_json(board.as_json())
     else:
-        for line in board_lines(board, _width()):
+        for line in board_lines(board, board_width()):
             say(line)
 
 
@@ -53,7 +53,8 @@ def _stage(name: str) -> Stage:
     return Stage(name)
 
 
-def _width() -> int:
+def board_width() -> int:
+    """How wide the board may be: the terminal, or wide enough for a file."""
     return shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 160
 
 

@@ -1,0 +1,82 @@
+"""What all runs of a host share, and how their reports leave it."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aq.core.lease import Fence
+from aq.core.manifest import Manifest
+from aq.core.scrub import scrub
+from aq.core.work import Order, Report
+from aq.host.config import HostConfig, config_path
+from aq.host.confine import Confinement
+from aq.host.engines import Engine, engines
+from aq.host.environment import child_environment
+from aq.host.sandbox import Walls, sandbox
+from aq.host.sessions import Sessions
+from aq.host.workspace import Wanted, Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What all runs of a host share. `secrets` are values that no log may show."""
+
+    config: HostConfig
+    workspaces: Workspaces
+    runs: Path
+    logs: Path
+    secrets: tuple[str, ...]
+    reports: queue.SimpleQueue[Report | None]
+    sessions: Sessions
+    engines: dict[str, Engine] = field(default_factory=dict)
+    private: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.engines:
+            object.__setattr__(self, "engines", engines(self.config))
+
+    def wanted(self, order: Order) -> Wanted:
+        """The workspace that an order needs on this host."""
+        manifest = order.manifest
+        return Wanted(
+            source=self.config.repos.get(manifest.repo, ""),
+            cwd=manifest.cwd,
+            base=manifest.base,
+            in_place=manifest.workspace == "in-place",
+            under=order.under,
+            start_from=order.start_from,
+        )
+
+    def report(self, report: Report) -> None:
+        """Hand a report to the runner. Its words go into the queue: no secret may be in them."""
+        self.reports.put(scrub(report, self.secrets))
+
+    def confinement(self, manifest: Manifest) -> Confinement:
+        """What confines a job here. `private` are places of the queue's that no job may read."""
+        walls = Walls((*self.private, self.logs, config_path()), self.config.sandbox_write)
+        return Confinement.of(manifest, self.config.sandbox, sandbox(), walls)
+
+    def states(self, engine: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of an engine's state, and of all other engines'."""
+        own = self.engines[engine].state if engine else ()
+        return own, tuple(name for other in self.engines.values() for name in other.state)
+
+    def log_path(self, fence: Fence) -> Path:
+        """Where a run's log goes."""
+        return self.logs / fence.job / f"{fence.epoch}.log"
+
+    def environment(self, order: Order, folder: Path, asked: Iterable[str] = ()) -> dict[str, str]:
+        """What a child of this run may see; `asked` are an engine's own names."""
+        fence = order.fence
+        own = {
+            "TMPDIR": str(folder / "tmp"),
+            "AQ_JOB": fence.job,
+            "AQ_EPOCH": str(fence.epoch),
+            "AQ_ATTEMPT": str(order.attempt),
+            "AQ_HOST": fence.host,
+        }
+        return child_environment(os.environ, (*order.manifest.env, *asked), own)
