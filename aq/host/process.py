@@ -211,12 +211,12 @@ class Child:
         for pump in self._pumps:
             pump.join(timeout=max(0.0, deadline - time.monotonic()))
 
-    def stop(self, reason: str) -> None:
-        """Stop the whole tree: TERM, a grace period, KILL. The first reason given stays."""
+    def stop(self, reason: str, *, at_once: bool = False) -> None:
+        """Stop the whole tree: TERM, a grace period, KILL; or KILL `at_once`. The first reason stays."""
         with self._stop_lock:
             self.stopped = self.stopped or reason
             self._freeze()
-            self._end(self._survivors())
+            (kill_processes if at_once else self._end)(self._survivors())
 
     def _freeze(self) -> None:
         # At once, before the tree is looked for: from here on it takes no further step.
@@ -282,10 +282,15 @@ def end_processes(processes: list[psutil.Process], grace: float) -> None:
             with contextlib.suppress(psutil.Error):
                 signalled(process)
     _, alive = psutil.wait_procs(processes, timeout=grace)
-    for process in alive:
+    kill_processes(alive)
+
+
+def kill_processes(processes: list[psutil.Process]) -> None:
+    """KILL, and wait until they are gone."""
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(alive, timeout=5)
+    psutil.wait_procs(processes, timeout=5)
 
 
 def _ask_to_end(process: psutil.Process) -> None:

@@ -82,8 +82,11 @@ class Watch:
         self.stop = self.stop or found
         if self.stop and self._child and not self._stopping:
             self._stopping = True
+            # Who is asked to end may go on spending while it does. What it wrote is kept all the same.
+            how = {"at_once": self.stop.failure == "budget"}
             # In a thread of its own: who reads the output must go on reading.
-            threading.Thread(target=self._child.stop, args=(self.stop.reason,), daemon=True).start()
+            stop = self._child.stop
+            threading.Thread(target=stop, args=(self.stop.reason,), kwargs=how, daemon=True).start()
 
     def tick(self) -> None:
         """Time went by."""

@@ -159,9 +159,9 @@ def test_what_it_needs_of_a_hidden_place_is_only_read(root: Path) -> None:
 
 def test_programs_in_a_temporary_folder_stay_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.prefix", "/opt/python")
-    path = os.pathsep.join(["/usr/bin", "/tmp/v/bin", "/tmp/bin", "/tmp", "relative", ""])
+    path = os.pathsep.join(["/usr/bin", "/tmp/tools/bin", "/tmp/bin", "/tmp", "relative", ""])
     found = tool_places("/tmp/node_modules/.bin/agent", {"PATH": path})
-    assert found == (Path("/tmp/node_modules"), Path("/tmp/v")), "and never the whole of it"
+    assert found == (Path("/tmp/node_modules"), Path("/tmp/tools")), "and never the whole of it"
     assert tool_places("sh", {}) == ()
 
 

@@ -52,6 +52,12 @@ def test_no_engine_goes_over_its_budget_by_more_than_one_report(fake: Fake, scri
     assert outcome.reason == f"used {used} tokens, the budget is 100"
 
 
+def test_an_engine_that_will_not_end_uses_no_more_while_it_is_asked_to(fake: Fake) -> None:
+    stubborn = f"trap '' TERM\nwhile :; do {tokens(60)}sleep 0.1; done"
+    outcome = fake.run(stubborn, budget=Budget(tokens=100))
+    assert (outcome.failure, outcome.tokens) == ("budget", 120)
+
+
 def test_money_is_a_budget_too(fake: Fake) -> None:
     spend = say("used", usd=0.75)
     outcome = fake.run(f"{spend}sleep 0.6\n{spend}{FOREVER}", budget=Budget(usd=1.0))
