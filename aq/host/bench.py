@@ -39,6 +39,7 @@ class Bench:
             Sessions(state / "sessions.json"),
             private=(state, *private),
         )
+        self.kit.workspaces.spares.sweep()
         self._runs: dict[Fence, Run] = {}
 
     def start(self, order: Order) -> None:

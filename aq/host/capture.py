@@ -64,6 +64,15 @@ class Desk:
     def check_out(self, commit: str) -> Seal:
         """Write a commit's files into the empty folder, and seal them."""
         must("read-tree", "--reset", "-u", commit, cwd=self.root, env=self.env)
+        return self._sealed()
+
+    def bring(self, before: str, commit: str) -> Seal:
+        """Make the files of one commit, which the index knows, those of another, and seal them."""
+        if before != commit:
+            must("read-tree", "-m", "-u", before, commit, cwd=self.root, env=self.env)
+        return self._sealed()
+
+    def _sealed(self) -> Seal:
         known = self.known()
         links = [path for path, mode in known.items() if mode == "160000"]
         return Seal(self.root, (path for path in known if path not in links), links)

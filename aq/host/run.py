@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import secrets
@@ -89,6 +90,9 @@ class Run:
             self.dir.finish()
             if self.lasting:
                 self.kit.sessions.end(order.fence.job)
+            if self.workspace:
+                with contextlib.suppress(WorkspaceError, OSError):
+                    self.kit.workspaces.set_aside(self.workspace)
 
     def _engine(self) -> Outcome:
         manifest = self.order.manifest

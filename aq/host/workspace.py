@@ -21,6 +21,7 @@ from aq.host.delivery import Request, open_request, summary_of
 from aq.host.repos import ConflictError, Mirror, WorkspaceError, git, must
 from aq.host.scope import secret_warnings
 from aq.host.seal import Seal
+from aq.host.spares import WORTH_FILES, Spare, Spares
 
 # The message of the commit, made from the subjects of the agent's own commits.
 Message = Callable[[tuple[str, ...]], str]
@@ -120,6 +121,22 @@ class Workspaces:
 
     def __init__(self, state: Path) -> None:
         self.mirrors = state / "mirrors"
+        self.spares = Spares(state / "spares")
+
+    def set_aside(self, used: Workspace) -> None:
+        """Make a spare checkout for the next run of a large repository, of the commit that this one began
+        with. Raises WorkspaceError or OSError."""
+        mirror = used.mirror
+        if mirror is None or used.seal is None or len(used.seal.stamps) < WORTH_FILES:
+            return
+        commit = used.base
+
+        def check_out(path: Path, index: Path) -> None:
+            with Desk.at(mirror, path) as desk:
+                desk.check_out(commit)
+                shutil.copyfile(desk.index, index)
+
+        self.spares.make(mirror.path, commit, check_out)
 
     def source_of(self, wanted: Wanted) -> str:
         """The repository that the work belongs to, or nothing when it is no repository's."""
@@ -145,14 +162,29 @@ class Workspaces:
         start = base
         if wanted.start_from and mirror.has(wanted.start_from):
             base, start = _going_on(mirror, base, wanted.start_from, branch)
-        return _clone(folder, mirror, base, start, branch)
+        return self._clone(folder, mirror, base, start, branch)
 
     def at_branch(self, folder: Path, wanted: Wanted, branch: str, tip: str) -> Workspace:
         """A clone at a task branch's tip, to verify it. Raises WorkspaceError."""
         mirror = Mirror.of(self.mirrors, self.source_of(wanted))
         if not mirror.has(tip):
             raise WorkspaceError(f"{mirror.source} has no {branch} at {tip[:12]}")
-        return _clone(folder, mirror, tip, tip, branch)
+        return self._clone(folder, mirror, tip, tip, branch)
+
+    def _clone(self, folder: Path, mirror: Mirror, base: str, start: str, branch: str) -> Workspace:
+        path = folder / "work"
+        shutil.rmtree(path, ignore_errors=True)
+        spare = self.spares.take(mirror.path, folder)
+        path.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(1) as pool, Desk.at(mirror, path) as desk:
+            made = pool.submit(_repository, mirror, path, start, branch)
+            seal = _checked_out(desk, start, spare)
+            made.result()
+            # With it the agent's git need not look into every file again.
+            shutil.copyfile(desk.index, path / ".git" / "index")
+        if spare:
+            spare.discard()
+        return Workspace(path, mirror, base, start, seal)
 
     def deliver(self, wanted: Wanted, tip: str, message: str) -> str:
         """Merge a task branch's tip into the base branch on the target repository; the commit that
@@ -178,17 +210,27 @@ def _going_on(mirror: Mirror, base: str, work: str, branch: str) -> tuple[str, s
         return mirror.must("rev-parse", f"{work}^1"), work
 
 
-def _clone(folder: Path, mirror: Mirror, base: str, start: str, branch: str) -> Workspace:
-    path = folder / "work"
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    with ThreadPoolExecutor(1) as pool, Desk.at(mirror, path) as desk:
-        made = pool.submit(_repository, mirror, path, start, branch)
-        seal = desk.check_out(start)
-        made.result()
-        # With it the agent's git need not look into every file again.
-        shutil.copyfile(desk.index, path / ".git" / "index")
-    return Workspace(path, mirror, base, start, seal)
+def _checked_out(desk: Desk, commit: str, spare: Spare | None) -> Seal:
+    """The commit's files in the desk's folder: those of a spare checkout brought up to date, or all anew."""
+    if spare:
+        try:
+            shutil.copyfile(spare.index, desk.index)
+            return desk.bring(spare.commit, commit)
+        except (WorkspaceError, OSError):
+            _empty(desk.root)
+            desk.index.unlink(missing_ok=True)
+    return desk.check_out(commit)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what is in a folder, but for the agent's repository that is being made there."""
+    for entry in folder.iterdir():
+        if entry.name == ".git":
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _repository(mirror: Mirror, path: Path, start: str, branch: str) -> None:

@@ -53,7 +53,14 @@ class _Starts:
     def __init__(self, root: Path, target: Path) -> None:
         self.root = root
         self.bench = Bench(HostConfig("ada", repos={"target": str(target)}), root / "state", root / "logs")
+        self.spares = root / "state" / "spares"
         self.number = 0
+
+    def settle(self) -> None:
+        """Wait until the spare checkout for the next run is there, as it is when a run is not at once
+        followed by another."""
+        while not any(not path.name.endswith(".part") for path in self.spares.glob("*")):
+            time.sleep(0.05)
 
     def run(self, repo: str) -> float:
         """Milliseconds from the order to the engine's first byte."""
@@ -80,17 +87,21 @@ def _bare(root: Path) -> float:
 
 def _starting(root: Path, target: Path, files: int, rounds: int) -> Table:
     starts = _Starts(root, target)
-    starts.run("target")
-    taken: dict[str, list[float]] = {"the engine's own start": [], "in an empty folder": [], "in a clone": []}
+    first = starts.run("target")
+    own, empty, clone = "the engine's own start", "in an empty folder", "in a clone"
+    taken: dict[str, list[float]] = {own: [], empty: [], clone: []}
     for _ in range(rounds):
-        taken["the engine's own start"].append(_bare(root))
-        taken["in an empty folder"].append(starts.run(""))
-        taken["in a clone"].append(starts.run("target"))
-    values = {name: median(times) for name, times in taken.items()}
-    own = values["the engine's own start"]
-    rows = [[name, figure(value), figure(value - own)] for name, value in values.items()]
-    targets = [Target("order to first byte, on top", values["in a clone"] - own, _START_LIMIT, " ms")]
-    notes = [f"{grouped(files)} files; fetch of the target, checkout and seal included; {rounds} rounds"]
+        starts.settle()
+        taken[own].append(_bare(root))
+        taken[empty].append(starts.run(""))
+        taken[clone].append(starts.run("target"))
+    values = {name: median(times) for name, times in taken.items()} | {"in the first clone of all": first}
+    rows = [[name, figure(value), figure(value - values[own])] for name, value in values.items()]
+    targets = [Target("order to first byte, on top", values[clone] - values[own], _START_LIMIT, " ms")]
+    notes = [
+        f"{grouped(files)} files; fetch of the target, checkout and seal included; {rounds} rounds",
+        "a clone begins with the spare checkout that was made after the run before; the first has none",
+    ]
     return Table("Starting a run", ["first byte of a shell engine", "ms", "on top ms"], rows, targets, notes)
 
 

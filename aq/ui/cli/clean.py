@@ -73,9 +73,10 @@ def _hosts_here(queue: Queue) -> Path:
 
 
 def _old_setups(queue: Queue, limit: float) -> list[Path]:
-    """What setups made that no run used lately, and what a killed host left half done."""
+    """What setups made and checkouts made ahead that no run used lately, and what a killed host left half
+    done."""
     root = _hosts_here(queue)
-    found = (*root.glob("*/setup/*"), *root.glob("*/mirrors/.index-*"))
+    found = (*root.glob("*/setup/*"), *root.glob("*/spares/*"), *root.glob("*/mirrors/.index-*"))
     return [path for path in found if _old(path, limit)]
 
 
