@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq.core.instants import Instant
+from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.results import Result
 from aq.ledger.intake import Intake, NotTaken
 from aq.ledger.ledger import Ledger
@@ -47,7 +48,14 @@ class Clone:
     def submitted(self, result: Result) -> str:
         """Take in a result; what to tell a person."""
         note = self.intake.settled(result)
-        return f"{note.file}: {note.why}" if note else ""
+        if note is None:
+            return ""
+        if not note.file.endswith(JOB_SUFFIX):
+            return f"{note.file}: {note.why}"
+        why = f"{QUEUE}/inbox/{note.file}: {note.why}"
+        self.not_taken.append(NotTaken(note.file, why))
+        # Said here once; while it stays so, each pass tells it again.
+        return next(iter(self._once([f"not taken in: {why}"])), "")
 
     def refresh(self) -> list[str]:
         """Bring the view to the tip; what to tell a person."""

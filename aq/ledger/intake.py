@@ -119,6 +119,8 @@ class Intake:
         }
         self._kept = dict(self._stats)
         self._first_seen: dict[str, tuple[_Stats, float]] = {}
+        # Refused on this tip, in this state of the file: asked again when either changes.
+        self._refused: dict[str, tuple[_Stats, str, str]] = {}
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:
@@ -164,7 +166,12 @@ class Intake:
         snapshot = self.ledger.snapshot()
         for name, stats in self._candidates(snapshot):
             if settled_only and not self._settled(name, stats):
-                noted.settling.append(f"{QUEUE}/inbox/{name}")
+                if not self._is_known(name, snapshot):
+                    noted.settling.append(f"{QUEUE}/inbox/{name}")
+                continue
+            refused = self._refused.get(name)
+            if refused and refused[:2] == (stats, snapshot.tip):
+                noted.not_taken.append(NotTaken(f"{QUEUE}/inbox/{name}", refused[2]))
                 continue
             path = self.inbox / name
             try:
@@ -215,6 +222,15 @@ class Intake:
             self._first_seen[name] = (stats, clock)
             return False
         return clock - seen[1] >= SETTLE_SECONDS
+
+    def _is_known(self, name: str, snapshot: Snapshot) -> bool:
+        """Whether a young file is only what the queue has: the view wrote it just now."""
+        try:
+            blob = self.ledger.write_blob(read_plain_file(self.inbox / name))
+        except (OSError, InvalidFileError):
+            return False
+        present = snapshot.find(name.removesuffix(JOB_SUFFIX))
+        return present is not None and blob in (present.blob, present.record.blob)
 
     def _consider(self, name: str, content: bytes, snapshot: Snapshot, noted: Noted) -> None:
         blob = self.ledger.write_blob(content)
@@ -313,7 +329,10 @@ class Intake:
         self.taken.pop(entry.origin, None)
         self._save()
         if entry.origin:
-            self._stats[entry.origin] = (self._stats.get(entry.origin, ((0, 0, 0), ""))[0], reason_of(result))
+            stats = self._stats.get(entry.origin, ((0, 0, 0), ""))[0]
+            why = f"{QUEUE}/inbox/{entry.origin}: {reason_of(result)}"
+            self._stats[entry.origin] = (stats, why)
+            self._refused[entry.origin] = (stats, self.ledger.tip, why)
         return NotTaken(entry.origin or getattr(operation, "job", ""), reason_of(result))
 
 

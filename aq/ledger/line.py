@@ -3,10 +3,12 @@ is followed to the parent that is the queue's (DESIGN section 5, rule 12), not t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from aq.core.audit.auditor import Commit, legal_by_hand
+from aq.core.errors import AqError
 from aq.core.lease import Lease
 from aq.core.manifest import Manifest
 from aq.core.record import Record
@@ -17,6 +19,8 @@ from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 
 _BATCH = 500
+_ID = re.compile(r"[0-9a-f]{4,64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?")
 
 
 class BlobReading:
@@ -61,9 +65,18 @@ class Line:
     def resolve(self, name: str) -> str:
         """The commit of the line that a name means: an id or its beginning, or a time (then the last
         commit before it). Raises AqError for what git does not know."""
-        if all(c in "0123456789abcdef" for c in name) and 4 <= len(name) <= 64:
-            return check(["--git-dir", str(self.git_dir), "rev-parse", "--verify", f"{name}^{{commit}}"])
-        return check(["--git-dir", str(self.git_dir), "rev-list", "-1", f"--before={name}", self.tip, "--"])
+        git = ["--git-dir", str(self.git_dir)]
+        if _ID.fullmatch(name):
+            done = run([*git, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"])
+            if done.code:
+                raise AqError(f"there is no commit {name} here", "`aq log` lists them")
+            return done.out.decode().strip()
+        if not _TIME.fullmatch(name):
+            # git itself takes any word for now.
+            raise AqError(
+                f"{name!r} is neither a commit nor a time", "write 2026-11-20T18:00Z, or a commit's id"
+            )
+        return check([*git, "rev-list", "-1", f"--before={name}", self.tip, "--"])
 
     def files_at(self, commit: str) -> dict[str, str]:
         """Every file of a commit's tree, by path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -10,6 +11,7 @@ from git import GitCommandError, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from aq.core.errors import AqError, InvalidFileError
+from aq.core.ids import slug
 from aq.core.layout import PROFILES, SETTINGS
 from aq.core.lifecycle import Stage
 from aq.core.parsing import REF_PATTERN
@@ -107,7 +109,7 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
         created = False
         if joined:
             _check_out(repo, config)
-        if not (clone / "queue" / "aq.yaml").exists():
+        if not joined or not (clone / "queue" / "aq.yaml").exists():
             _start(repo, clone, config)
             created = True
         config = replace(config, beats=_fleet_beats(clone) or config.beats)
@@ -243,17 +245,8 @@ def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
     text = attributes.read_text("utf-8") if attributes.exists() else ""
     if _ATTRIBUTES not in text:
         attributes.write_text(text + _ATTRIBUTES, encoding="utf-8", newline="\n")
-    repo.git.add("--", ".gitattributes", *paths)
-    repo.git.commit(
-        "--quiet",
-        "--no-verify",
-        "--only",
-        "-m",
-        "init queue\n\nAq-Op: init\nAq-By: aq",
-        "--",
-        ".gitattributes",
-        *paths,
-    )
+    if run(["cat-file", "-e", f"HEAD:{SETTINGS}"], cwd=clone).code:
+        _commit(repo, clone, [".gitattributes", *paths])
     done = run(
         ["push", "--quiet", "--no-verify", "--", config.url, f"HEAD:refs/heads/{config.branch}"],
         cwd=clone,
@@ -265,6 +258,20 @@ def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
             "check that you may push to this branch, then repeat",
         )
     repo.git.update_ref(f"refs/remotes/{config.remote}/{config.branch}", "HEAD")
+
+
+def _commit(repo: Repo, clone: Path, paths: list[str]) -> None:
+    """The first commit. Who has told git no name yet is still somebody."""
+    who = {}
+    if run(["var", "GIT_COMMITTER_IDENT"], cwd=clone).code:
+        login = os.environ.get("USER") or os.environ.get("USERNAME") or "someone"
+        mail = f"{slug(login)}@aq.invalid"
+        who = {"GIT_AUTHOR_NAME": login, "GIT_AUTHOR_EMAIL": mail}
+        who |= {"GIT_COMMITTER_NAME": login, "GIT_COMMITTER_EMAIL": mail}
+    message = "init queue\n\nAq-Op: init\nAq-By: aq"
+    with repo.git.custom_environment(**who):
+        repo.git.add("--", *paths)
+        repo.git.commit("--quiet", "--no-verify", "--only", "-m", message, "--", *paths)
 
 
 def _track(repo: Repo, config: QueueConfig) -> None:

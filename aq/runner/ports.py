@@ -148,7 +148,9 @@ class MemoryPort(Protocol):
 
 
 class ClonePort(Protocol):
-    """The person's clone: intake and view."""
+    """The person's clone: intake and view. `settling` are files that were just written."""
+
+    settling: list[str]
 
     def take_in(self) -> list[str]:
         """Copy dropped files to the spool; what to tell a person."""

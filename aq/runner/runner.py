@@ -112,7 +112,7 @@ class Runner(State):
         """Every successful fetch is evidence, whoever asked for it."""
         snapshot, clock = self.ledger.snapshot(), self.clock.boottime()
         self.watch.fetched(snapshot, self.ledger.beats, clock)
-        self.memory.save_evidence(self.watch.kept())
+        self.write("observations", lambda: self.memory.save_evidence(self.watch.kept()))
         presence.look(self)
         self.ledger.limit_time(self.settings.cadence.ttl / 4)
         for fence, held in self.held.items():
@@ -130,6 +130,8 @@ class Runner(State):
             self.pending[operation.op_id] = operation
 
     def _decide(self) -> None:
+        for operation in [self.pending[op_id] for op_id in self.unsaved if op_id in self.pending]:
+            self.save(operation)
         for operation in decide(self):
             self.submit(operation)
 
@@ -166,7 +168,8 @@ class Runner(State):
         if line:
             self.say(line)
         if not isinstance(result, Waiting):
-            self.spool.remove(operation)
+            self.unsaved.discard(operation.op_id)
+            self.write("results", lambda: self.spool.remove(operation))
         else:
             self.say(f"set aside: {result.why}")
             if isinstance(operation, (Claim, VerifyClaim)):
@@ -233,5 +236,6 @@ class Runner(State):
             return
 
     def runnable(self) -> bool:
-        """Whether something is left that this host could do now: `--until-idle` goes on while so."""
-        return bool(self.held or self.pending) or not self.idle
+        """Whether something is left that this host could do now: `--until-idle` goes on while so. A file
+        that was just written is taken in once it is quiet."""
+        return bool(self.held or self.pending or self.clone.settling) or not self.idle

@@ -397,3 +397,11 @@ def test_only_stage_folders_hold_jobs() -> None:
     assert place_of("queue/shipped/2026/11/21/a.lease.yaml") == ("shipped/2026/11/21", "a", "lease")
     assert place_of("queue/elsewhere/a.md") is None
     assert place_of("queue/inbox/A.md") is None
+    assert place_of("queue/inbox/--help.md") is None
+
+
+def test_a_repair_may_take_a_stray_file_away_that_looks_like_a_job() -> None:
+    texts, auditor = Texts(), Auditor(Texts())
+    auditor.step(by_hand({"queue/inbox/link.md": "b"}))
+    repair = texts.commit_of(Change(Event(Trigger.REPAIR, "ada", "1"), removed=("queue/inbox/link.md",)))
+    assert auditor.step(repair) == []

@@ -9,7 +9,7 @@ import pytest
 
 from aq.core.event import Event, render
 from aq.core.lifecycle import Stage, Trigger
-from tests.support.audit import audit
+from tests.support.audit import audit, breaches
 from tests.support.fleet import Fleet, git
 from tests.support.story import Story, story
 
@@ -101,12 +101,14 @@ def test_the_audit_goes_red_at_each_broken_law(
     fleet: Fleet, crime: Callable[[Path], str], words: str
 ) -> None:
     tale = _begun(fleet)
+    fleet.audited = False
     assert audit(fleet.hub).of("job") == ["add", "claim"]
     clone = fleet.you.path
     git(clone, "pull", "--quiet")
     _commit(clone, crime(clone))
     with pytest.raises(Exception, match=words):
         audit(tale.hub)
+    assert breaches(fleet.hub)[0].commit == fleet.tip(), "`aq audit` sees it as well"
 
 
 def _begun(fleet: Fleet) -> Story:

@@ -146,6 +146,8 @@ class Fleet:
         self.url = url or str(self.hub)
         self.machines: dict[str, Machine] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
+        # Whether no operation may have broken a law at the end: not in a test that forges some.
+        self.audited = True
         first = self.machine("you")
         (first.path / "queue" / "aq.yaml").write_text(settings)
         git(first.path, "commit", "--quiet", "-am", "settings")
@@ -195,7 +197,8 @@ class Fleet:
             process.wait()
         for machine in self.machines.values():
             machine.close()
-        self._audit()
+        if self.audited and self.hub.exists():
+            self._audit()
 
     def _audit(self) -> None:
         """Whatever a test did: no operation of aq's was the first to break a law."""

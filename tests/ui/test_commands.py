@@ -249,7 +249,7 @@ def test_remote_shows_the_hub_and_moves_the_queue(
 def test_clean_removes_old_logs_and_silent_hosts_only_when_told(
     aq: Person, fleet: Fleet, told: Story
 ) -> None:
-    told.testing("done")
+    told.shipped("done")
     folder = fleet.you.path / "logs" / "done"
     folder.mkdir(parents=True)
     assert fleet.start("ada", "--once").wait(60) in (0, 1)

@@ -88,7 +88,8 @@ class Auditor:
         before = {job: self.replay.seen(job) for job in touched}
         was_paused = PAUSED in self.replay.others
         self.replay.put(commit.changes)
-        found = list(self._folders(touched, before))
+        stray = event is not None and event.op == Trigger.REPAIR and not event.job
+        found = [] if stray else list(self._folders(touched, before))
         if event is None:
             self.by_hand += 1
             found += self._hand(commit, touched)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aq.core.ids import is_id
 from aq.core.layout import QUEUE, SETTINGS
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
@@ -70,7 +71,7 @@ class Seen:
 def place_of(path: str) -> tuple[str, str, str] | None:
     """Folder, job and kind of a job's file, or None for any other path."""
     match = JOB_FILE.fullmatch(path)
-    if not match or match["folder"].split("/")[0] not in set(Stage):
+    if not match or match["folder"].split("/")[0] not in set(Stage) or not is_id(match["job"]):
         return None
     return match["folder"], match["job"], _FIELDS[match["kind"]]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import typer
 
-from aq.core.errors import UsageError
-from aq.ui.out import clean, say, say_json, style
+from aq.core.errors import TryLaterError, UsageError
+from aq.ui.out import clean, say, say_json, style, tell
+from aq.wiring import open_queue
 
 
 def remote(
@@ -37,6 +38,11 @@ def remote(
         return
     if action != "set" or not url:
         raise UsageError("nothing to do", "`aq remote show` or `aq remote set URL`")
+    with open_queue(Path.cwd()) as queue:
+        try:
+            queue.ledger.fetch()
+        except TryLaterError as error:
+            tell(f"{error.what}: moving what was seen last, {queue.ledger.tip[:12] or 'nothing'}", "aq:")
     moved = move_remote(paths, config, url)
     say(f"{style('moved', 'green')}: this clone's queue is now {clean(moved.url)}")
     say("run the same on every other clone")
