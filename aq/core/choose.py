@@ -92,7 +92,13 @@ class Chooser:
         return job in self._refusing and job in self.hosts[name].refuses
 
     def _group(self, manifest: Manifest) -> tuple[object, ...]:
-        asked = (manifest.engine, manifest.engine_class, manifest.repo, manifest.capabilities)
+        asked = (
+            manifest.engine,
+            manifest.engine_class,
+            manifest.repo,
+            manifest.sandbox,
+            manifest.capabilities,
+        )
         if not self._choosy:
             return asked
         return (*asked, manifest.product, manifest.labels, manifest.priority)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from aq.core.eligible import AGENT_CLASS
 from aq.core.engine.policy import policy
 from aq.core.settle import Ending, Outcome
 
@@ -27,26 +28,29 @@ class Breaker:
     proven: bool = False
 
 
-def blame(outcome: Outcome, seconds: float) -> str | None:
-    """Why the end of a run speaks against its host; empty when it speaks for it, None for neither. What
-    lets an engine rest is dealt with there."""
+def blame(outcome: Outcome, seconds: float, kind: str = AGENT_CLASS) -> str | None:
+    """Why the end of a run of an engine of this kind speaks against its host; empty when it speaks for it,
+    None for neither. What lets an engine rest is dealt with there."""
     match outcome.ending:
         case Ending.DONE:
             return ""
         case Ending.INFRA:
             return outcome.reason or "the host could not run it"
         case Ending.FAILED:
-            return _blame_of_failure(outcome, seconds)
+            return _blame_of_failure(outcome, seconds, kind)
         case _:
             return None
 
 
-def _blame_of_failure(outcome: Outcome, seconds: float) -> str | None:
+def _blame_of_failure(outcome: Outcome, seconds: float, kind: str) -> str | None:
     if policy(outcome.failure).rests:
         return None
     if seconds >= FAST:
         return ""
-    return f"{outcome.failure} after {seconds:.0f}s" if outcome.failure in _OWN_WORDS else None
+    # A script that ends with 1 says what its job asked it to say: no agent was too ill to begin.
+    own = outcome.failure == "agent" and kind != AGENT_CLASS
+    counts = outcome.failure in _OWN_WORDS and not own
+    return f"{outcome.failure} after {seconds:.0f}s" if counts else None
 
 
 def noted(breaker: Breaker, job: str, why: str, clock: float) -> Breaker:

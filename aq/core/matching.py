@@ -36,13 +36,18 @@ class Rule:
     any_case: bool
     glued: bool
     end: str
+    barren: str
 
     def match(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Where the secret of a match at this place starts and ends."""
-        found = compiled(self.pattern, self.any_case).match(data, at)
-        if not found or not (self.glued or _may_start(data, at)):
+        """Where the secret of a match at this place starts and ends; the start is negative where there is
+        none, nor any before the end."""
+        if not self.glued and not _may_start(data, at):
             return None
-        return found.span("s" if "s" in found.re.groupindex else 0)
+        found = compiled(self.pattern, self.any_case).match(data, at)
+        if found:
+            return found.span("s" if "s" in found.re.groupindex else 0)
+        passed = compiled(self.barren).match(data, at) if self.barren else None
+        return (-1, passed.end()) if passed else None
 
 
 @cache
@@ -58,7 +63,7 @@ def _may_start(data: bytes, at: int) -> bool:
 
 def _rule(shape: Shape) -> Rule:
     anchors = tuple(anchor.encode() for anchor in shape.anchors)
-    return Rule(shape.kind, anchors, shape.pattern, shape.any_case, shape.glued, shape.end)
+    return Rule(shape.kind, anchors, shape.pattern, shape.any_case, shape.glued, shape.end, shape.barren)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ def hits(data: bytes, words: bytes, table: Table, start: int) -> Iterator[Hit]:
             at = where.find(anchor, start)
             while at >= 0:
                 span = rule.match(data, at)
-                if span:
+                if span and span[0] >= 0:
                     yield span[0], rank, at, span[1], rule.kind
                 at = where.find(anchor, max(span[1] if span else 0, at + 1))
 

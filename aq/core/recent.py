@@ -77,8 +77,8 @@ def look_back(snapshot: Snapshot, waiting: Iterable[Job], now: Instant) -> Recen
 
 
 def _runs(snapshot: Snapshot, waiting: Iterable[Job], since: Instant) -> Iterator[tuple[Job, Run]]:
-    known = (job for job in snapshot.jobs(*_PLACES) if (job.record.since or "") >= since)
-    again = (job for job in waiting if job.record.runs)
+    known = (job for job in snapshot.jobs(*_PLACES) if (job.record.since or "") >= since and not job.problem)
+    again = (job for job in waiting if job.record.runs and not job.problem)
     newest = heapq.nlargest(MAX_JOBS, (*known, *again), key=lambda job: (job.record.since or "", job.id))
     for job in newest:
         for run in job.record.runs:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aq.core.errors import AqError
 from aq.core.instants import Instant, require_instant
 from aq.core.lifecycle import Stage
 
 FULL_RUNS = 20
 MAX_ROUNDS = 20
+# Far above what engines can report, and far below where sums overflow.
+MAX_USD = 1e18
+
+
+def _require_usd(*values: float | None) -> None:
+    """Raise unless each value is an amount that can be added up, or None."""
+    for value in values:
+        if value is not None and not 0 <= value <= MAX_USD:
+            raise AqError(f"{value!r} is not an amount in usd", "write a number such as 5 or 0.50")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,7 @@ class Round:
 
     def __post_init__(self) -> None:
         require_instant(self.at)
+        _require_usd(self.usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class Run:
 
     def __post_init__(self) -> None:
         require_instant(self.started, self.ended)
+        _require_usd(self.usd, self.reserved)
 
     def rounds_with(self, number: int, **changes: Any) -> tuple[Round, ...]:
         """The rounds with one of them changed, or with it as a new one; the newest are kept."""

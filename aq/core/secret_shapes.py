@@ -11,7 +11,8 @@ class Shape:
     """One shape. A match starts with one of the `anchors`, and its group `s`, or all of it, is the secret.
     `any_case`: the anchors are lower case, the text need not be. `glued`: it may follow a letter or digit,
     so distinctive is its start. `logs_only`: too common in prose to refuse a job file for. `end`: the
-    pattern that ends a block, which is secret as a whole."""
+    pattern that ends a block, which is secret as a whole. `barren`: where a match fails, none begins in
+    what this takes in from there, so that text of nothing but anchors is gone through once."""
 
     kind: str
     anchors: tuple[str, ...]
@@ -22,6 +23,7 @@ class Shape:
     glued: bool = False
     logs_only: bool = False
     end: str = ""
+    barren: str = ""
 
 
 _SPACE = r"(?: |\+|%20)"
@@ -38,7 +40,15 @@ _DOPPLER = ("dp.pt.", "dp.st.", "dp.sa.", "dp.ct.", "dp.scim.", "dp.audit.")
 
 
 def _token(
-    kind: str, starts: str, rest: str, body: str, harmless: str = "", *, glued: bool = True, find: str = ""
+    kind: str,
+    starts: str,
+    rest: str,
+    body: str,
+    harmless: str = "",
+    *,
+    glued: bool = True,
+    find: str = "",
+    barren: str = "",
 ) -> Shape:
     """A vendor's prefix, one of some, and what follows it. `find` is what they have in common: few things
     to look for are looked for faster. Without a `harmless` of its own, the prefix in prose is it."""
@@ -52,6 +62,7 @@ def _token(
         first + body,
         harmless or f"it starts with {first}…",
         glued=glued,
+        barren=barren,
     )
 
 
@@ -255,9 +266,10 @@ SHAPES: tuple[Shape, ...] = (
     _token(
         "JSON web token",
         "eyJ",
-        r"[A-Za-z0-9_-]{10,8000}\.eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?",
+        r"[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?",
         "Fake" * 5 + ".ey" + "J" + "Fake" * 5 + "." + "Fake" * 5,
         glued=False,
+        barren=r"[A-Za-z0-9_-]+",
     ),
     _log(
         "password",

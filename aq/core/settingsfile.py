@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, FiniteFloat
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
 from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import InvalidFileError
 from aq.core.jobfile import JobFile, manifest_of
-from aq.core.parsing import Duration, JobId, Number, Strict, Usd, validate
+from aq.core.parsing import Duration, JobId, Number, Strict, Usd, refuse, validate
 from aq.core.settings import CADENCES, Budgets, Cadence, Settings
+
+# Beyond these the router's sums and the times of ageing are no numbers any more.
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
 
 
 class CadenceForm(Strict):
@@ -57,6 +60,15 @@ def _cadence(value: Any) -> Any:
     return {"preset": value} if isinstance(value, str) else value
 
 
+def _weight(value: float) -> float:
+    if value and not LEAST_WEIGHT <= abs(value) <= MOST_WEIGHT:
+        raise refuse(
+            f"{value:g} is not a weight",
+            f"write 0, or a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, with a minus to count against",
+        )
+    return value
+
+
 class SettingsFile(Strict):
     """Fleet settings of an aq queue. Everything is optional."""
 
@@ -70,7 +82,10 @@ class SettingsFile(Strict):
     defaults: JobFile = Field(
         default_factory=JobFile, description="job keys that apply where a job does not give them"
     )
-    weights: dict[Literal["affinity", "load", "cost", "health", "starvation", "fit"], FiniteFloat] = Field(
+    weights: dict[
+        Literal["affinity", "load", "cost", "health", "starvation", "fit"],
+        Annotated[FiniteFloat, AfterValidator(_weight)],
+    ] = Field(
         default={},
         description="what counts when the router compares hosts; built in: affinity 1, load 1, cost 0.5, "
         "health 1, starvation 1 (also how fast waiting jobs age), fit 0.5; 0 turns a term off",

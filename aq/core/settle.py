@@ -59,7 +59,8 @@ def settle(fence: Fence, outcome: Outcome, at: Instant, op_ids: tuple[str, str])
     if outcome.ending is Ending.FAILED:
         end = Release if policy(outcome.failure).released else Fail
         return (end(**common, failure=outcome.failure, reason=outcome.reason),)
-    release = Release(**common, reason=outcome.reason or str(outcome.ending))
+    broken = outcome.ending is Ending.INFRA
+    release = Release(**common, reason=outcome.reason or str(outcome.ending), broken=broken)
     if outcome.ending is Ending.HELD:
         return (release, Hold(at=at, by=fence.host, op_id=op_ids[1], job=fence.job, reason=outcome.reason))
     return (release,)

@@ -101,6 +101,7 @@ def restore(workspace: Workspace, commit: str) -> None:
     keeps for itself, and any repository in it. Raises WorkspaceError."""
     assert workspace.mirror
     with Desk.at(workspace.mirror, workspace.path) as desk:
+        desk.unblock()
         desk.read("read-tree", commit)
         # It ends with 1 where files differ; the next line says which.
         git("update-index", "-q", "--refresh", cwd=desk.root, env=desk.env)

@@ -118,7 +118,7 @@ class Bench:
             report = Brought(job.id, conflict=error.what)
         except Exception as error:
             # The repository may be away for now: this is tried again, and a thread may not just die.
-            report = Brought(job.id, error=str(error))
+            report = Brought(job.id, error=str(error) or type(error).__name__)
         self.kit.report(report)
 
     def wake(self) -> None:
@@ -127,11 +127,18 @@ class Bench:
 
     def why_not(self, manifest: Manifest) -> str:
         """Why this host refuses a job that its offers would fit, or nothing."""
+        try:
+            return self._unfit(manifest)
+        except (OSError, RuntimeError, ValueError) as error:
+            # A path may be one that nobody may look at, turn in a circle, or be none.
+            return f"this host cannot look at what the job needs: {error}"
+
+    def _unfit(self, manifest: Manifest) -> str:
         if manifest.cwd:
-            if not Path(manifest.cwd).is_dir():
+            if not os.path.isdir(manifest.cwd):
                 return f"cwd {manifest.cwd} does not exist here"
-            if not self.config.may_enter(manifest.cwd):
-                return f"cwd {manifest.cwd} is outside this host's roots"
+            if refused := self.kit.refused_cwd(manifest):
+                return refused
         if self.config.sandbox == "required" and not sandbox():
             return f"host.yaml requires a sandbox, and none works here: {sandbox().why}"
         free = shutil.disk_usage(self.state if self.state.exists() else Path.home()).free

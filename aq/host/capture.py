@@ -4,6 +4,7 @@ git works with the runner's git dir and a fresh index, so that nothing that the 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +14,15 @@ from pathlib import Path
 
 from aq.core.errors import AqError
 from aq.core.scope import Change, Kind, is_litter, is_output
-from aq.host.repos import Mirror, git, must, read
+from aq.host.repos import Mirror, WorkspaceError, git, must, read
 from aq.host.scope import changes_between
 from aq.host.seal import Seal, is_content, open_up
 
 _MAX_FILE = 1024**3
 _MAX_LINK_FILE = 4096
+_SETTINGS = (".gitignore", ".gitattributes", ".gitmodules")
+# What git says of a file that does not have the encoding that .gitattributes names.
+_ENCODING = re.compile(r"failed to encode |working-tree-encoding| if encoded as ")
 
 
 class RefusedError(AqError):
@@ -87,14 +91,15 @@ class Desk:
         ignored paths that were there before. Raises RefusedError or WorkspaceError."""
         if not seal.intact():
             raise RefusedError("the workspace was replaced", "the agent must work inside its folder")
+        refused = [_refusal(path, "it is neither a file nor a link") for path in self.unblock()]
         self.read("read-tree", start)
-        touched, refused = seal.touched(), []
+        touched = seal.touched()
         new, more = self._new()
         refused += more
         wanted, more = _fit(self.root, (*touched.changed, *new))
         refused += more
         self._forget(touched.gone)
-        self.read("update-index", "--add", "--remove", "--replace", "-z", "--stdin", data=joined(wanted))
+        self._add(wanted)
         tree = self.read("write-tree").decode().strip()
         taken = changes_between(self.mirror, start, tree)
         recorded = {change.path for change in taken}
@@ -104,6 +109,29 @@ class Desk:
         changes = taken if base == start else changes_between(self.mirror, base, tree)
         hidden = self._hidden(base, output)
         return Left(tree, (*changes, *hidden, *refused, *self._inside(seal.submodules)))
+
+    def unblock(self) -> list[str]:
+        """Remove every settings file of git's that is none, such as a pipe: git would wait for it. Comes
+        before any other look at what others left here; what was removed."""
+        closed: list[OSError] = []
+        found = _odd_settings(self.root, closed)
+        if closed or found:
+            open_up(self.root)
+            found = _odd_settings(self.root, [])
+        for path in found:
+            (self.root / path).unlink()
+        return found
+
+    def _add(self, paths: Iterable[str]) -> None:
+        args = ("update-index", "--add", "--remove", "--replace", "-z", "--stdin")
+        done = git(*args, cwd=self.root, env=self.env, data=joined(paths))
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        if not done.returncode:
+            return
+        wrong = next((line for line in words if _ENCODING.search(line)), "")
+        if wrong:
+            raise RefusedError(wrong, "the encodings that .gitattributes names must fit the files")
+        raise WorkspaceError(f"git update-index failed: {words[0] if words else done.returncode}")
 
     def _forget(self, paths: Iterable[str]) -> None:
         data = b"".join(b"0 %s\t%s\0" % (b"0" * 40, os.fsencode(path)) for path in paths)
@@ -144,6 +172,7 @@ class Desk:
 
     def ignored(self) -> list[str]:
         """What git does not look at, whole folders as one."""
+        self.unblock()
         paths = self._others("--ignored", "--exclude-standard", "--directory")
         folders = {path for path in paths if path.endswith("/")}
         return [path for path in paths if not any(f"{above}/" in folders for above in _above(path))]
@@ -246,6 +275,22 @@ def _files_below(root: Path, folder: str) -> list[str]:
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         folders[:] = [name for name in folders if name != ".git" and name not in links]
         found += [f"{below}/{name}" for name in (*files, *links) if name != ".git"]
+    return found
+
+
+def _odd_settings(root: Path, closed: list[OSError]) -> list[str]:
+    """The settings files of git's that are neither file nor link nor folder; `closed` gets what could not
+    be looked into."""
+    found = []
+    for folder, folders, files in os.walk(root, onerror=closed.append):
+        folders[:] = [name for name in folders if name != ".git"]
+        for name in _SETTINGS:
+            path = Path(folder, name)
+            try:
+                if name in files and not is_content(path.lstat().st_mode):
+                    found.append(path.relative_to(root).as_posix())
+            except OSError as error:
+                closed.append(error)
     return found
 
 

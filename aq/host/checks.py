@@ -104,11 +104,16 @@ def _cleaned(suite: Suite | None, clean: Callable[[str], str]) -> Suite | None:
 
 
 def _file_exists(name: str, value: str, workspace: Path) -> CheckResult:
-    root = workspace.resolve()
-    path = (root / value).resolve()
-    if not path.is_relative_to(root):
-        return CheckResult(name, passed=False, detail="it leaves the workspace")
-    return CheckResult(name, passed=path.exists(), detail="" if path.exists() else "there is no such file")
+    try:
+        root = workspace.resolve()
+        path = (root / value).resolve()
+        if not path.is_relative_to(root):
+            return CheckResult(name, passed=False, detail="it leaves the workspace")
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError):
+        # A link to itself, or a name that no file can have.
+        return CheckResult(name, passed=False, detail="it leads nowhere")
+    return CheckResult(name, passed=there, detail="" if there else "there is no such file")
 
 
 def _git_clean(name: str, run_command: RunCommand) -> tuple[CheckResult, Sequence[str]]:

@@ -75,7 +75,8 @@ class HostFile(Strict):
     sandbox_write: Many[Line] = Field(
         default=(),
         alias="sandbox-write",
-        description="more places that a confined job may write to, such as `~/.cache`",
+        description="more places that a confined job may write to, such as `~/.cache`, or the socket of "
+        "docker",
     )
 
 

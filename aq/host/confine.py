@@ -24,18 +24,21 @@ class Confinement:
     box: Sandbox
     walls: Walls
     wanted: str
-    docker: bool = False
 
     @staticmethod
     def of(manifest: Manifest, floor: str, box: Sandbox, walls: Walls) -> Confinement:
         """What confines a job on a host whose owner wants `floor`."""
-        docker = any(name.startswith(("has:docker", "docker")) for name in manifest.capabilities)
-        return Confinement(box, walls, confinement(manifest.sandbox, floor), docker)
+        return Confinement(box, walls, confinement(manifest.sandbox, floor))
 
     @property
     def on(self) -> bool:
         """Whether the run is confined."""
         return self.wanted != "off" and bool(self.box)
+
+    @property
+    def meant(self) -> bool:
+        """Whether the run is confined, or else may not run at all."""
+        return self.on or self.wanted == "required"
 
     @property
     def remark(self) -> str:
@@ -65,7 +68,7 @@ class Confinement:
         if not self.on:
             return argv, dict(env)
         more = {**env, **own_caches(env, folder, self.walls.write)}
-        room = self.walls.room(workspace, folder, more, own, others, docker=self.docker)
+        room = self.walls.room(workspace, folder, more, own, others)
         room = replace(room, reads=(*reads, *tool_places(argv[0], env)))
         return self.box.wrap(argv, room), more
 

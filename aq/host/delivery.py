@@ -27,7 +27,9 @@ _QUIET = {
     "NO_COLOR": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }
-_FIELDS = "number,url,state,headRefOid,baseRefName"
+_FIELDS = "number,url,state,headRefOid,baseRefName,isCrossRepository"
+# Forks may have branches of the same name.
+_MOST = "100"
 _STATES = {"opened": "open", "locked": "open"}
 
 
@@ -44,13 +46,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A pull request as the forge shows it."""
+    """A pull request as the forge shows it; a `foreign` one comes from another repository, a fork."""
 
     number: str
     url: str
     state: str
     tip: str
     base: str
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,18 @@ class Forge:
         path = match["path"]
         return cls(tool, f"{match['host']}/{path}" if tool == "gh" else f"https://{match['host']}/{path}")
 
-    def all_of(self, branch: str) -> list[Shown]:
-        """The pull requests of a branch, whatever became of them."""
+    def all_of(self, branch: str, base: str) -> list[Shown]:
+        """The pull requests of this repository's branch into another, whatever became of them."""
         how: tuple[str, ...]
         if self.tool == "gh":
-            how = ("pr", "list", "--head", branch, "--state", "all", "--json", _FIELDS)
+            how = ("pr", "list", "--head", branch, "--base", base, "--state", "all", "--limit", _MOST)
+            how += ("--json", _FIELDS)
         else:
-            how = ("mr", "list", "--source-branch", branch, "--all", "--output", "json")
+            how = ("mr", "list", "--source-branch", branch, "--target-branch", base, "--all")
+            how += ("--per-page", _MOST, "--output", "json")
         found = self._json(*how)
-        return [_shown(entry) for entry in found] if isinstance(found, list) else []
+        shown = [_shown(entry) for entry in found] if isinstance(found, list) else []
+        return [one for one in shown if one.base == base and not one.foreign]
 
     def create(self, request: Request) -> str:
         """Ask for a pull request; the tool's words when it says that it failed."""
@@ -144,12 +150,12 @@ def open_request(mirror: Mirror, request: Request) -> str:
         what = f"is at {there[:12]}" if there else "is gone"
         raise ConflictError(f"the branch {request.branch} {what}, not at {request.tip[:12]}", "push it again")
     forge = Forge.of(mirror.source)
-    found = _chosen(forge.all_of(request.branch))
+    found = _chosen(forge.all_of(request.branch, request.base))
     words = ""
     if found is None:
         words = forge.create(request)
         # Its reply may be lost, or another host may have been faster: what counts is what is there.
-        found = _chosen(forge.all_of(request.branch))
+        found = _chosen(forge.all_of(request.branch, request.base))
     if found is None:
         raise WorkspaceError(f"{forge.tool} made no pull request: {words}")
     shown = forge.view(found.number)
@@ -174,6 +180,8 @@ def _shown(entry: Mapping[str, Any]) -> Shown:
         _STATES.get(state, state),
         str(entry.get("headRefOid") or entry.get("sha") or ""),
         str(entry.get("baseRefName") or entry.get("target_branch") or ""),
+        bool(entry.get("isCrossRepository"))
+        or entry.get("source_project_id") != entry.get("target_project_id"),
     )
 
 

@@ -19,6 +19,7 @@ from aq.host.artifacts import collect
 from aq.host.baseline import Baseline, Baselines, baseline_of, is_wanted, restore
 from aq.host.checks import Checks, Place, check_all
 from aq.host.logfile import note
+from aq.host.ownfiles import write_own
 from aq.host.process import Exit
 from aq.host.repos import WorkspaceError
 from aq.host.sessions import Session
@@ -146,7 +147,7 @@ def _tell(run: Run, failed: CheckResult, output: Sequence[str], *, resumed: bool
         red_before=red_before(run.baseline.failed if run.baseline else None, failed),
     )
     run.prompt = run.dir.path / f"prompt-fix{run.round}.md"
-    run.prompt.write_text(redact(text, known), encoding="utf-8", newline="\n")
+    write_own(run.prompt, redact(text, known))
     words = redact(f"[aq] fix round {run.round}: {failed.words}", known)
     note(run.kit.log_path(run.order.fence), words)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from aq.host.run import Run
 
 _SHOWN = 20
+# How long to wait before each further try to push: a remote that is away for a moment costs no run.
+_PAUSES = (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ def keep_work(run: Run, model: str, summary: str = "") -> Kept:
 
     try:
         work = workspace.capture(run.branch, fence.nonce, message, order.manifest.allowed_scope)
+        for pause in _PAUSES:
+            if work.pushed or not work.tip or run.stop_reason:
+                break
+            time.sleep(pause)
+            work = workspace.push(work, fence.nonce)
     except RefusedError as error:
         return Kept(Captured(), refused=error.what)
     except (WorkspaceError, OSError) as error:

@@ -16,7 +16,8 @@ from aq.host.config import HostConfig, config_path
 from aq.host.confine import Confinement
 from aq.host.engines import Engine, engines
 from aq.host.environment import child_environment
-from aq.host.sandbox import Walls, sandbox
+from aq.host.sandbox import Walls, sandbox, state_paths
+from aq.host.secret_places import refused_cwd
 from aq.host.sessions import Sessions
 from aq.host.workspace import Wanted, Workspaces
 
@@ -59,6 +60,24 @@ class Kit:
         """What confines a job here. `private` are places of the queue's that no job may read."""
         walls = Walls((*self.private, self.logs, config_path()), self.config.sandbox_write)
         return Confinement.of(manifest, self.config.sandbox, sandbox(), walls)
+
+    def refused_cwd(self, manifest: Manifest) -> str:
+        """Why a job may not work in its `cwd` here, or nothing: only what would be confined is refused it."""
+        if not manifest.cwd:
+            return ""
+        cwd = Path(manifest.cwd)
+        if not self.config.may_enter(manifest.cwd):
+            return f"cwd {cwd} is outside this host's roots"
+        confinement = self.confinement(manifest)
+        if not confinement.meant:
+            return ""
+        private = (*confinement.walls.private, *state_paths(self.states("")[1], os.environ))
+        home = Path(os.environ.get("HOME") or Path.home())
+        said = refused_cwd(cwd, home, private, self.config.roots)
+        wanted = Wanted(cwd=manifest.cwd, in_place=manifest.workspace == "in-place")
+        if said and cwd.is_dir() and self.workspaces.source_of(wanted):
+            said = refused_cwd(cwd, home, private, self.config.roots, cloned=True)
+        return said
 
     def states(self, engine: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of an engine's state, and of all other engines'."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import deque
 from pathlib import Path
 
 from aq.core.redaction import Redactor
+from aq.host.ownfiles import append_own
 
 HEAD_BYTES = 8 * 1024 * 1024
 TAIL_BYTES = 2 * 1024 * 1024
@@ -19,10 +21,10 @@ class CappedLog:
 
     def __init__(self, path: Path, known_secrets: tuple[str, ...] = ()) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = path.open("ab", buffering=0)
+        self._file = append_own(path)
         self._known = known_secrets
         self._lock = threading.Lock()
-        self._room = HEAD_BYTES - self._file.tell()
+        self._room = HEAD_BYTES - self._file.seek(0, os.SEEK_END)
         self._full = False
         self._tail: deque[bytes] = deque()
         self._tail_bytes = 0

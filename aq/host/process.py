@@ -26,6 +26,8 @@ _HOLDER = "bwrap"
 MAX_LINE = 1024 * 1024
 # How long a pipe may give nothing after everything that could write to it is gone.
 _DRAIN_SECONDS = 5.0
+# And how long it may go on: what got away from us, and goes on writing, is not listened to for good.
+_DRAIN_MOST = 10.0
 # When its parent dies this shell reads end of file, and takes the engine's group with it. It is there
 # before the engine is, and told whom to watch: no engine runs unwatched while a shell starts.
 _LIFELINE = 'read -r group || exit; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
@@ -83,8 +85,10 @@ class Child:
         self._log = CappedLog(log, known_secrets)
         self._raw = CappedLog(raw, known_secrets) if raw else None
         self._lifeline = _start_lifeline()
-        source: IO[bytes] | int = stdin.open("rb") if stdin else subprocess.DEVNULL
+        self._pumps: list[threading.Thread] = []
+        source: IO[bytes] | int = subprocess.DEVNULL
         try:
+            source = stdin.open("rb") if stdin else source
             self._process = subprocess.Popen(
                 list(argv),
                 cwd=cwd,
@@ -95,24 +99,39 @@ class Child:
                 start_new_session=os.name == "posix",
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
-        except OSError:
+        except BaseException:
             self._tell_lifeline("")
             self._close_logs()
             raise
         finally:
-            if stdin and not isinstance(source, int):
+            if not isinstance(source, int):
                 source.close()
-        self._tell_lifeline(f"{self.pid}\n", last=False)
-        if on_start:
-            on_start(self.pid, _started(self.pid))
-        self._pumps = [
-            threading.Thread(
-                target=self._pump, args=(pipe,), name=f"pump {run_id[:8]} {pipe.fileno()}", daemon=True
-            )
-            for pipe in self._pipes
-        ]
-        for pump in self._pumps:
-            pump.start()
+        self._follow(on_start)
+
+    def _follow(self, on_start: Callable[[int, float], None] | None) -> None:
+        try:
+            self._tell_lifeline(f"{self.pid}\n", last=False)
+            if on_start:
+                on_start(self.pid, _started(self.pid))
+            for pipe in self._pipes:
+                name = f"pump {self.run_id[:8]} {pipe.fileno()}"
+                pump = threading.Thread(target=self._pump, args=(pipe,), name=name, daemon=True)
+                pump.start()
+                self._pumps.append(pump)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Nobody will hold this process: it must not live on."""
+        self.stop("it could not be followed", at_once=True)
+        self._process.wait()
+        self._over = True
+        if not self._pumps:
+            for pipe in self._pipes:
+                pipe.close()
+        self._tell_lifeline("done\n")
+        self._close_logs()
 
     @property
     def pid(self) -> int:
@@ -139,7 +158,7 @@ class Child:
         lines = Lines(MAX_LINE)
         # As much at once as there is: a redactor's work is per piece, and fast output comes in large ones.
         with contextlib.suppress(OSError, ValueError), pipe:
-            while chunk := os.read(pipe.fileno(), _CHUNK):
+            while (chunk := os.read(pipe.fileno(), _CHUNK)) and not self._over:
                 self.last_output = time.monotonic()
                 if raw:
                     raw.write(chunk)
@@ -195,8 +214,9 @@ class Child:
         self._join_pumps(0.5)
         if self._pumping or self._survivors():
             self._end(self._survivors())
-            # Nobody writes any more: what is in the pipes is read to its end, however long that takes.
-            while self._pumping and time.monotonic() - self.last_output < _DRAIN_SECONDS:
+            # Nobody of ours writes any more: what is in the pipes is read to its end.
+            deadline = time.monotonic() + _DRAIN_MOST
+            while self._pumping and time.monotonic() < min(deadline, self.last_output + _DRAIN_SECONDS):
                 self._join_pumps(0.5)
         self._over = True
         self._tell_lifeline("done\n")
@@ -320,7 +340,7 @@ def _in_session(pid: int, session: int) -> bool:
 
 
 def _carries(process: psutil.Process, run_id: str) -> bool:
-    return hasattr(process, "environ") and process.environ().get(RUN_ID) == run_id
+    return bool(run_id) and hasattr(process, "environ") and process.environ().get(RUN_ID) == run_id
 
 
 def _started(pid: int) -> float:

@@ -22,6 +22,7 @@ from aq.host.fixing import OVER, check_base, judge, keep_artifacts
 from aq.host.kit import Kit
 from aq.host.logfile import note
 from aq.host.outcome import outcome_of
+from aq.host.ownfiles import write_own
 from aq.host.process import Child
 from aq.host.repos import ConflictError, WorkspaceError
 from aq.host.resuming import keep_session, place_of, session_of
@@ -64,7 +65,7 @@ class Run:
         order = self.order
         try:
             self.dir.create(self.note)
-            self.prompt.write_text(order.prompt, encoding="utf-8", newline="\n")
+            write_own(self.prompt, order.prompt)
             if self.confinement.remark:
                 note(self.kit.log_path(order.fence), self.confinement.remark)
             if order.verify_tip:
@@ -98,8 +99,8 @@ class Run:
         manifest = self.order.manifest
         self.probe = self.engine.probe(os.environ)
         try:
-            if manifest.cwd and not self.kit.config.may_enter(manifest.cwd):
-                raise WorkspaceError(f"cwd {manifest.cwd} is outside this host's roots")
+            if refused := self.kit.refused_cwd(manifest):
+                raise WorkspaceError(refused)
             self.confinement.check()
             self.workspace = self._prepare()
             set_up(self)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from aq.core.ids import is_id
+from aq.host.ownfiles import clear_away, write_own
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,13 @@ class RunDir:
 
     def create(self, note: RunNote) -> None:
         """Make the folder, empty, and write the note."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        clear_away(self.path)
         (self.path / "tmp").mkdir(parents=True, mode=0o700)
         self.write(note)
 
     def write(self, note: RunNote) -> None:
         """Write the note, whole or not at all."""
-        part = self.note_path.with_suffix(".tmp")
-        part.write_text(json.dumps(asdict(note)), encoding="utf-8")
-        os.replace(part, self.note_path)
+        write_own(self.note_path, json.dumps(asdict(note)))
 
     def started(self, note: RunNote, pid: int, started: float) -> None:
         """Add the engine's process."""
@@ -56,7 +55,24 @@ class RunDir:
 def leftover_runs(root: Path) -> Iterator[RunNote]:
     """The notes of runs that never finished."""
     for path in sorted(root.glob("*/*/run.json")):
-        try:
-            yield RunNote(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            path.unlink(missing_ok=True)
+        note = _read(path)
+        if note:
+            yield note
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _read(path: Path) -> RunNote | None:
+    """A note, or None when it cannot be one of ours: by what it says, processes are ended."""
+    try:
+        note = RunNote(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    texts, counts = (note.job, note.host, note.nonce, note.run_id), (note.epoch, note.pid)
+    typed = (
+        all(isinstance(text, str) and text for text in texts)
+        and all(type(count) is int and count >= 0 for count in counts)
+        and type(note.started) in (int, float)
+    )
+    return note if typed and is_id(note.job) else None

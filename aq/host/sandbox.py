@@ -25,8 +25,9 @@ _SEATBELT = "/usr/bin/sandbox-exec"
 @dataclass(frozen=True, slots=True)
 class Room:
     """What one process tree may touch. `write` and `hide` are files or folders; of two that contain one
-    another the inner one counts, and of the same one `write`. `keep` are files that are only read, even
-    where all around them may be written; `reads` are folders that may be read though all around is hidden."""
+    another the inner one counts, and of the same one `write`, but of the
+    workspace `hide`. `keep` are files that are only read, even where all around them may be written; `reads`
+    are folders that may be read though all around is hidden."""
 
     workspace: Path
     temp: Path
@@ -38,12 +39,16 @@ class Room:
     @property
     def writable(self) -> tuple[Path, ...]:
         """Where it may write, resolved, what exists only."""
-        return _existing((self.workspace, self.temp, *self.write))
+        hidden = self.hidden
+        return tuple(
+            path for path in _existing((self.workspace, self.temp, *self.write)) if path not in hidden
+        )
 
     @property
     def hidden(self) -> tuple[Path, ...]:
         """What it may not see, resolved, what exists only."""
-        return tuple(path for path in _existing(self.hide) if path not in self.writable)
+        opened = _existing((self.temp, *self.write))
+        return tuple(path for path in _existing(self.hide) if path not in opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +214,6 @@ class Walls:
         env: Mapping[str, str],
         own: Iterable[str] = (),
         others: Iterable[str] = (),
-        *,
-        docker: bool = False,
     ) -> Room:
         """The room of one process of a run. `own` and `others` are the names of engines' states."""
         open_to_it = (*state_paths(own, env, make=True), *state_paths(self.write, env))
@@ -220,7 +223,7 @@ class Walls:
             workspace,
             folder / "tmp",
             (folder, *open_to_it),
-            (*secret_places(home, docker=docker), *theirs, *self._private(workspace)),
+            (*secret_places(home), *theirs, *self._private(workspace)),
             (folder / "run.json", folder / "output.log", folder / "prompt.md"),
         )
 

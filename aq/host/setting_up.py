@@ -27,7 +27,7 @@ def set_up(run: Run) -> None:
     if not command or workspace is None or run.stop_reason:
         return
     cache = SetupCache(run.kit.runs.parent / "setup")
-    key = cache.key(workspace, command)
+    key = cache.key(workspace, command, run.order.manifest.base)
     if key and cache.restore(workspace, key):
         words = f"aq: setup taken from an earlier run with the same lock files ({key[:8]})"
         note(run.kit.log_path(run.order.fence), words)

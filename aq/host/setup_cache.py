@@ -2,7 +2,9 @@
 
 Kept are only ignored files, whole, and only when they are all that the setup made: nothing that git sees,
 nothing that names the workspace's own path (it would be wrong in any other), and nothing that an agent had a
-hand in. Copies are real ones: what a run writes never reaches another."""
+hand in: the commands of a lock file run the repository's own code, so the run must begin with a commit of its
+base branch, which is not a run's own, and each branch has its own results. Copies are
+real ones: what a run writes never reaches another."""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from pathlib import Path
 from aq.core.globs import matches
 from aq.core.scope import Kind
 from aq.host.capture import RefusedError, names
-from aq.host.repos import WorkspaceError
+from aq.host.repos import Mirror, WorkspaceError
 from aq.host.workspace import Workspace
 
 _LOCKS = (
@@ -38,7 +40,8 @@ _LOCKS = (
 )
 # An installation that leads back into the workspace.
 _EDITABLE = (".egg-info", ".egg-link", ".pth")
-_FORM = "1"
+_FORM = "2"
+_TASKS = "aq/"
 _MAX_BYTES = 2 * 1024**3
 _MAX_FILES = 200_000
 _KEPT = 8
@@ -51,13 +54,14 @@ class SetupCache:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def key(self, workspace: Workspace, command: str) -> str:
-        """What a result depends on; nothing where no lock file says what would be installed."""
-        if workspace.mirror is None:
+    def key(self, workspace: Workspace, command: str, base: str = "") -> str:
+        """What a result depends on; nothing where no lock file says what would be installed, or where the
+        files may be an agent's. `base` is the job's own word for its base branch."""
+        if workspace.mirror is None or not _is_of_base(workspace.mirror, workspace.start, base):
             return ""
         listed = names(workspace.mirror.read("ls-tree", "-r", "-z", workspace.start))
         locks = sorted(line for line in listed if _is_lock(line.partition("\t")[2]))
-        facts = [_FORM, sys.platform, workspace.mirror.source, command, *locks]
+        facts = [_FORM, sys.platform, workspace.mirror.source, base, command, *locks]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32] if locks else ""
 
     def restore(self, workspace: Workspace, key: str) -> bool:
@@ -96,6 +100,16 @@ class SetupCache:
         found = sorted(self.root.iterdir(), key=lambda place: place.stat().st_mtime, reverse=True)
         for place in found[_KEPT:]:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_of_base(mirror: Mirror, commit: str, base: str) -> bool:
+    """Whether a commit is one of the base branch, and that is no task branch."""
+    try:
+        branch = base or mirror.default_branch
+        own = not branch.lower().startswith(_TASKS)
+        return own and mirror.does("merge-base", "--is-ancestor", commit, mirror.tip(branch))
+    except WorkspaceError:
+        return False
 
 
 def _is_lock(path: str) -> bool:

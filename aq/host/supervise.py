@@ -17,6 +17,7 @@ from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage
 from aq.core.engine.words import words
 from aq.host.engines.base import Launch, Parser
+from aq.host.ownfiles import write_own
 from aq.host.process import Child, Exit
 
 MAX_ARTIFACT = 16 * 1024 * 1024
@@ -128,8 +129,7 @@ def write_files(launch: Launch) -> None:
     """Write what an engine needs to find. They may hold an engine's settings: nobody else's to read."""
     for path, content in launch.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8", newline="\n")
-        path.chmod(0o600)
+        write_own(path, content)
 
 
 def _read(artifact: Path | None) -> str:

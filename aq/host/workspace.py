@@ -18,6 +18,7 @@ from aq.core.scope import Change, Kind, Totals, outside, totals
 from aq.host.agentlog import own_commits
 from aq.host.capture import Desk, Left
 from aq.host.delivery import Request, open_request, summary_of
+from aq.host.ownfiles import clear_away
 from aq.host.repos import ConflictError, Mirror, WorkspaceError, git, must
 from aq.host.scope import secret_warnings
 from aq.host.seal import Seal
@@ -92,10 +93,15 @@ class Workspace:
         warnings = (*_refusals(left), *secret_warnings(mirror, self.base, left.tree))
         tip = mirror.commit(left.tree, self.base, message(own_commits(mirror, self.path, self.start)))
         found = replace(found, branch=branch, tip=tip, warnings=warnings)
-        for name in (branch, f"{branch}-{nonce[:4]}"):
-            if mirror.create(name, tip):
-                return replace(found, branch=name, pushed=True)
-        return found
+        return self.push(found, nonce)
+
+    def push(self, work: Captured, nonce: str) -> Captured:
+        """Push captured work as its branch; with a name of its own where other work has that."""
+        assert self.mirror
+        for name in (work.branch, f"{work.branch}-{nonce[:4]}"):
+            if self.mirror.create(name, work.tip):
+                return replace(work, branch=name, pushed=True)
+        return work
 
 
 def _refusals(left: Left) -> tuple[str, ...]:
@@ -173,7 +179,7 @@ class Workspaces:
 
     def _clone(self, folder: Path, mirror: Mirror, base: str, start: str, branch: str) -> Workspace:
         path = folder / "work"
-        shutil.rmtree(path, ignore_errors=True)
+        clear_away(path)
         spare = self.spares.take(mirror.path, folder)
         path.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(1) as pool, Desk.at(mirror, path) as desk:

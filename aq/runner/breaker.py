@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aq.core.eligible import AGENT_CLASS
 from aq.core.health import FAST, blame, noted, room
 from aq.core.instants import later
 from aq.core.settle import Outcome
@@ -11,7 +12,9 @@ from aq.runner.state import Held, State
 def note_end(runner: State, held: Held, outcome: Outcome) -> None:
     """Take in the end of an engine's run."""
     clock = runner.clock.boottime()
-    why = blame(outcome, clock - held.since)
+    lease = held.job.lease
+    kind = runner.me.engines.get(lease.engine, AGENT_CLASS) if lease else AGENT_CLASS
+    why = blame(outcome, clock - held.since, kind)
     if why is None:
         return
     before = runner.breaker.rests

@@ -39,7 +39,7 @@ def learn(runner: State, engine: str, outcome: Outcome) -> None:
     known = runner.cooling.get(engine)
     if outcome.ending is Ending.DONE and known:
         del runner.cooling[engine]
-        runner.memory.save_cooling(runner.cooling)
+        runner.write("resting engines", lambda: runner.memory.save_cooling(runner.cooling))
     if outcome.ending is not Ending.FAILED:
         return
     times = known.times + 1 if known else 1
@@ -47,6 +47,6 @@ def learn(runner: State, engine: str, outcome: Outcome) -> None:
     if seconds:
         cooling = Cooling(later(runner.clock.now(), seconds), outcome.failure, times)
         runner.cooling[engine] = cooling
-        runner.memory.save_cooling(runner.cooling)
+        runner.write("resting engines", lambda: runner.memory.save_cooling(runner.cooling))
         runner.beat_due = 0.0
         runner.say(f"{engine} {cooling.words}")

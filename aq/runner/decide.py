@@ -89,9 +89,9 @@ def decide(runner: State) -> list[Operation]:
     runner.idle = settled and not _could_run(runner, planned)
     if not may_claim(runner):
         return operations
-    return operations + [
-        _claim(runner, assignment) for assignment in planned.of(runner.me.host)[: _room(runner)]
-    ]
+    for assignment in planned.of(runner.me.host)[: _room(runner)]:
+        operations += _claim(runner, assignment)
+    return operations
 
 
 def _room(runner: State) -> int:
@@ -177,7 +177,7 @@ def _planned(runner: State) -> Plan:
         refused = {}
         for assignment in planned.of(me):
             job = snapshot.find(assignment.job)
-            why = runner.bench.why_not(job.manifest) if job else ""
+            why = runner.why_not(job) if job else ""
             if why:
                 refused[assignment.job] = (why, clock)
         if not refused:
@@ -230,12 +230,14 @@ def _spawns(runner: State) -> list[Operation]:
     return operations
 
 
-def _claim(runner: State, assignment: Assignment) -> Operation:
+def _claim(runner: State, assignment: Assignment) -> list[Operation]:
+    """The claim; none when its nonce cannot be kept, as nobody would know later whose it was."""
     nonce = secrets.token_hex(8)
-    runner.memory.add_nonce(nonce)
+    if not runner.write("claims", lambda: runner.memory.add_nonce(nonce)):
+        return []
     me = runner.me
     make = VerifyClaim if assignment.verify else partial(Claim, score=str(assignment.score or ""))
-    return make(
+    claim = make(
         **runner.now_op(),
         job=assignment.job,
         host=me.host,
@@ -248,6 +250,7 @@ def _claim(runner: State, assignment: Assignment) -> Operation:
         engines=cooling.engines(runner),
         accepts=me.accepts,
     )
+    return [claim]
 
 
 def fence_of(operation: Claim | VerifyClaim, epoch: int) -> Fence:

@@ -26,14 +26,27 @@ def deliver(runner: State, hosts: Mapping[str, Beat]) -> bool:
     if not runner.stopping and runner.confirmed_at is not None:
         for job in runner.ledger.snapshot().archive.undelivered():
             if job.id not in runner.delivering and _mine(runner, job, hosts):
-                runner.delivering[job.id] = math.inf
-                runner.bench.deliver(job)
+                _begin(runner, job)
     return math.inf in runner.delivering.values()
+
+
+def _begin(runner: State, job: Job) -> None:
+    runner.delivering[job.id] = math.inf
+    try:
+        runner.bench.deliver(job)
+    except Exception as error:
+        # One job must not end the work of all.
+        _later(runner, job.id, str(error) or type(error).__name__)
+
+
+def _later(runner: State, job: str, why: str) -> None:
+    runner.say(f"{job}: not delivered yet: {why}")
+    runner.delivering[job] = runner.clock.boottime() + RETRY_SECONDS
 
 
 def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
     manifest = job.manifest
-    if job.record.hold or runner.bench.why_not(manifest):
+    if job.record.hold or runner.why_not(job):
         return False
     if not manifest.repo:
         return True
@@ -52,9 +65,8 @@ def _can_ask(manifest: Manifest, beat: Beat) -> bool:
 
 def brought(runner: State, report: Brought) -> list[Operation]:
     """The operation that a finished merge means; none when it is to be tried again later."""
-    if report.error:
-        runner.say(f"{report.job}: not delivered yet: {report.error}")
-        runner.delivering[report.job] = runner.clock.boottime() + RETRY_SECONDS
+    if report.error or not (report.oid or report.conflict):
+        _later(runner, report.job, report.error or "nobody said why")
         return []
     if report.oid:
         runner.say(f"{report.job}: delivered as {report.url or report.oid[:12]}")

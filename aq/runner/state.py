@@ -82,6 +82,8 @@ class State:
     orphans: frozenset[str] = frozenset()
     cooling: dict[str, Cooling] = field(default_factory=dict)
     breaker: Breaker = field(default_factory=Breaker)
+    unsaved: set[str] = field(default_factory=set)
+    unwritten: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.memory.load_evidence())
@@ -98,9 +100,36 @@ class State:
 
     def submit(self, operation: Operation) -> None:
         """Queue an operation for the next push; results survive a crash from here on."""
-        if not isinstance(operation, (Claim, VerifyClaim, Reclaim)):
-            self.spool.save(operation)
         self.pending[operation.op_id] = operation
+        if not isinstance(operation, (Claim, VerifyClaim, Reclaim)):
+            self.save(operation)
+
+    def save(self, operation: Operation) -> None:
+        """Write a result down; one that the disk does not take is tried again."""
+        if self.write("results", lambda: self.spool.save(operation)):
+            self.unsaved.discard(operation.op_id)
+        else:
+            self.unsaved.add(operation.op_id)
+
+    def write(self, what: str, write: Callable[[], None]) -> bool:
+        """Write something down; whether the disk took it, which is said once. A full disk must not end the
+        loop, and with it all that runs."""
+        try:
+            write()
+        except OSError as error:
+            if what not in self.unwritten:
+                self.say(f"this host's {what} cannot be written: {error}; running work goes on")
+            self.unwritten.add(what)
+            return False
+        self.unwritten.discard(what)
+        return True
+
+    def why_not(self, job: Job) -> str:
+        """Why this host refuses a job, or nothing. One job must not end the loop of all."""
+        try:
+            return self.bench.why_not(job.manifest)
+        except Exception as error:
+            return f"this host cannot tell whether it may run it: {error or type(error).__name__}"
 
     def slots_free(self) -> int:
         """Slots that neither a lease nor a pending claim takes."""

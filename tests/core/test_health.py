@@ -89,3 +89,15 @@ def test_a_try_that_goes_well_lifts_everything() -> None:
 )
 def test_no_more_is_at_stake_than_lets_the_host_rest(breaker: Breaker, fresh: int, may: int | None) -> None:
     assert room(breaker, fresh, 0.0) == may
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "why"),
+    [
+        pytest.param("agent", "shell", None, id="a script that ends with 1 is the job's own"),
+        pytest.param("crash", "shell", "crash after 0s", id="one that is killed at once may not be"),
+        pytest.param("agent", "agentic-coder", "agent after 0s", id="an agent that gives up at once is bad"),
+    ],
+)
+def test_a_fast_failure_counts_by_what_its_engine_can_tell(failure: str, kind: str, why: str | None) -> None:
+    assert blame(Outcome(Ending.FAILED, failure), 0.2, kind) == why

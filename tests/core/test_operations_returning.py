@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aq.core.change import Refusal
+from aq.core.instants import unix
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Retry
 from aq.core.operations import Hold, PauseFleet, PauseJob, Preempt
@@ -197,3 +198,21 @@ def test_a_verify_claim_needs_the_lock_too() -> None:
     unverified_by_its_host(queue, lock="db")
     queue.started("b", lock="db")
     queue.refused(queue.verify_claim_of(), "lock 'db' is held by b")
+
+
+def test_an_outage_of_minutes_does_not_use_up_the_tries_of_a_job() -> None:
+    queue = Queue()
+    queue.add()
+    began = unix(queue.at)
+    while queue.job().stage is Stage.INBOX:
+        queue.at = queue.job().record.not_before or queue.at
+        queue.do(queue.release_of(queue.claim(), broken=True))
+    assert queue.job().stage is Stage.DEAD_LETTER
+    assert unix(queue.at) - began > 10 * 60
+
+
+@pytest.mark.parametrize("more", [{}, {"failure": "quota"}], ids=["a stop", "an engine that rests"])
+def test_a_job_that_another_may_take_at_once_does_not_wait(more: dict[str, str]) -> None:
+    queue = Queue()
+    queue.do(queue.release_of(queue.started(), **more))
+    assert queue.job().record.not_before is None

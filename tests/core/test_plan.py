@@ -337,3 +337,10 @@ def test_the_plan_does_not_depend_on_the_hash_seed() -> None:
         ).stdout
 
     assert told("1") == told("2") != ""
+
+
+def test_a_job_that_needs_a_sandbox_does_not_keep_a_plain_one_of_its_kind_waiting() -> None:
+    boxed = job("a", sandbox="required", record=Record(queued="2026-11-20T00:00:00Z"))
+    planned = plan(snapshot([boxed, job("b")]), hosts(m1=2), NOW)
+    assert names(planned) == {"b": "m1"}
+    assert planned.waiting == {"a": "no live host can run it: m1 lacks sandbox:fs"}

@@ -21,7 +21,7 @@ from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Prio
 from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
 from aq.core.record import CheckResult, Note, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
-from aq.core.retry import after_failure, after_return, backoff
+from aq.core.retry import after_failure, after_return, backoff, infra_backoff
 from aq.core.settle import Ending, Outcome, settle
 from aq.core.snapshot import NoArchive, Snapshot
 from aq.core.work import Brought, Checked, Ended, Order
@@ -178,6 +178,14 @@ def test_a_return_is_bounded() -> None:
     )
 
 
+@pytest.mark.parametrize(("infra", "whole"), [(0, 30), (1, 60), (4, 480), (6, 1800), (99, 1800)], ids=str)
+def test_the_wait_after_an_outage_doubles_within_a_quarter_and_ends_at_half_an_hour(
+    infra: int, whole: int
+) -> None:
+    delay = unix(infra_backoff(job("a", record=Record(infra=infra, epoch=3)), NOW)) - unix(NOW)
+    assert 0.75 * whole - 1 <= delay <= 1.25 * whole
+
+
 FACTS: dict[str, Any] = {"branch": "aq/a/1", "tip": "f" * 40, "usd": 0.5, "tokens": 9}
 KEPT = {name: FACTS[name] for name in ("branch", "tip", "usd")}
 COMMON: dict[str, Any] = {"at": NOW, "by": "mac-1", "op_id": "op", "fence": FENCE}
@@ -196,11 +204,12 @@ def test_a_failed_run_fails_with_its_class() -> None:
 
 @pytest.mark.parametrize("ending", [Ending.INFRA, Ending.STOPPED, Ending.FENCED])
 def test_any_other_ending_gives_the_job_back_with_a_reason(ending: Ending) -> None:
+    broken = ending is Ending.INFRA
     assert settle(FENCE, Outcome(ending, **KEPT), NOW, IDS) == (
-        Release(**COMMON, reason=str(ending), **KEPT),
+        Release(**COMMON, reason=str(ending), broken=broken, **KEPT),
     )
     assert settle(FENCE, Outcome(ending, reason="disk full"), NOW, IDS) == (
-        Release(**COMMON, reason="disk full"),
+        Release(**COMMON, reason="disk full", broken=broken),
     )
 
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from aq.core.engine.usage import MOST
+from aq.core.errors import AqError
 from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.recent import FAIR_WINDOW, MAX_JOBS, WINDOW, Past, Recent, look_back, place_of
-from aq.core.record import Record, Run
+from aq.core.record import MAX_ROUNDS, Record, Round, Run
 from tests.support.builders import NOW, job, snapshot
 
 
@@ -72,3 +74,24 @@ def test_the_look_is_bounded_to_the_newest() -> None:
 )
 def test_a_job_works_in_a_place(keys: dict[str, str], place: str) -> None:
     assert place_of(job("a", **keys)) == place
+
+
+def test_a_job_that_was_changed_by_hand_in_an_illegal_way_says_nothing() -> None:
+    odd = replace(ran("a", "m1", "passed", usd=5.0), problem="changed by hand")
+    again = replace(ran("b", "m1", "released", stage=Stage.INBOX), problem="changed by hand")
+    assert look_back(snapshot([odd, again]), [again], NOW) == Recent()
+
+
+@pytest.mark.parametrize("usd", [1.7e308, -0.01, float("inf"), float("nan")])
+def test_an_amount_that_cannot_be_added_up_is_none_of_a_record(usd: float) -> None:
+    with pytest.raises(AqError, match="is not an amount in usd"):
+        ran("a", "m1", "passed", usd=usd)
+    with pytest.raises(AqError, match="is not an amount in usd"):
+        ran("a", "m1", "passed", reserved=usd)
+    with pytest.raises(AqError, match="is not an amount in usd"):
+        Round(1, usd=usd)
+
+
+def test_what_engines_may_report_at_most_can_be_written_and_added_up() -> None:
+    many = [ran(f"j{n}", "m1", "passed", usd=float(MAX_ROUNDS * MOST)) for n in range(9)]
+    assert look_back(snapshot(many), [], NOW).costs == {"claude": MAX_ROUNDS * MOST}

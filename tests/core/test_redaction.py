@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import re
+import time
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
@@ -34,6 +35,34 @@ def stream(data: bytes, cuts: list[int], known: tuple[str, ...] = ()) -> bytes:
 
 def whole(data: bytes, known: tuple[str, ...] = ()) -> bytes:
     return stream(data, [], known)
+
+
+HOSTILE = {
+    "starts in one word": "ey" + "J_",
+    "starts that end nowhere": "ey" + "J-abc",
+    "starts within words": "xey" + "J",
+}
+
+
+@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("tail", ["", ".ey" + "Jshort", ".ey" + "J" + "Fake" * 5], ids=len)
+def test_text_of_starts_alone_costs_about_what_any_text_costs(piece: str, tail: str) -> None:
+    hostile = piece * (100_000 // len(piece)) + tail
+    benign = (piece + " ") * (100_000 // len(piece)) + "a-long-word-with-" + piece
+
+    def cost(text: str) -> float:
+        began = time.process_time()
+        redact(text)
+        return time.process_time() - began
+
+    redact(benign[:1000])
+    assert min(cost(hostile) for _ in range(2)) < 12 * min(cost(benign) for _ in range(3))
+
+
+def test_a_token_with_a_long_head_is_found_whole() -> None:
+    token = "ey" + "J" + "Fake" * 3000 + ".ey" + "J" + "Fake" * 5 + "." + "Fake" * 5
+    assert redact(f"a {token} b") == "a [redacted:JSON web token] b"
+    assert redact(f"a x{token} b") == f"a x{token} b"
 
 
 def test_there_are_many_shapes_and_each_has_one_name() -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from aq.core.errors import InvalidFileError
 from aq.core.manifest import Manifest
 from aq.core.parsing import known_keys
+from aq.core.plan import plan
+from aq.core.record import Record
 from aq.core.settings import CADENCES, Amount, Budgets, Cadence, Settings, Spend
 from aq.core.settingsfile import SettingsFile, parse_settings
-from tests.support.builders import refusal_of
+from tests.support.builders import NOW, beat, job, refusal_of, snapshot
 
 DESIGN_FILE = b"""
 cadence: lan               # local | lan | forge
@@ -23,6 +25,7 @@ trust: {approvers: 1}
 """
 TABLE = "see the table of keys in the README"
 WHOLE = "write 0, 1, 2, …"
+WEIGHT = "write 0, or a number from 0.001 to 1000, with a minus to count against"
 
 
 def test_the_design_s_own_example_means_this() -> None:
@@ -96,6 +99,9 @@ BAD = {
     ),
     "weights: {load: much}": f"1: weights.load: a number is expected; {TABLE}",
     "weights: {load: nan}": f"1: weights.load: Input should be a finite number; {TABLE}",
+    "weights: {cost: 1,\n load: 1.7e308}": f"2: weights.load: 1.7e+308 is not a weight; {WEIGHT}",
+    "weights: {load: -1001}": f"1: weights.load: -1001 is not a weight; {WEIGHT}",
+    "weights: {starvation: 5e-324}": f"1: weights.starvation: 4.94066e-324 is not a weight; {WEIGHT}",
     "weights: [1]": f"1: weights: keys and values are expected; {TABLE}",
     "wip: {people: many}": f"1: wip.people: 'many' is not a whole number; {WHOLE}",
     "wip: {building: -1}": f"1: wip.building: '-1' is not a whole number; {WHOLE}",
@@ -138,6 +144,17 @@ def test_a_bad_file_is_refused_in_exactly_these_words(text: str) -> None:
 def test_any_bytes_are_settings_or_an_invalid_file(data: bytes) -> None:
     error = refusal_of(InvalidFileError, lambda: parse_settings(data))
     assert error is None or (str(error).startswith("queue/aq.yaml:") and error.line >= 1)
+
+
+@pytest.mark.parametrize("weight", ["0", "0.001", "1000", "-1000"])
+def test_with_any_weight_that_a_file_may_name_the_sums_are_numbers(weight: str) -> None:
+    names = ("affinity", "load", "cost", "health", "starvation", "fit")
+    given = ", ".join(f"{name}: {weight}" for name in names)
+    made = parse_settings(f"weights: {{{given}}}".encode())
+    assert made.weights == dict.fromkeys(names, float(weight))
+    waiting = job("a", record=Record(queued=NOW))
+    planned = plan(snapshot([waiting], settings=made), {name: beat(name) for name in ("m1", "m2")}, NOW)
+    assert [one.job for one in planned.assignments] == ["a"]
 
 
 def test_a_limit_binds_the_fleet_or_a_product() -> None:

@@ -23,8 +23,9 @@ def shown(one):
         capture_output=True, text=True).stdout.strip()
     if tool == "gh":
         return dict(number=one["number"], url=one["url"], state=one["state"].upper(), headRefOid=tip,
-                    baseRefName=one["base"])
+                    baseRefName=one["base"], isCrossRepository=bool(one.get("foreign")))
     return dict(iid=one["number"], web_url=one["url"], sha=tip, target_branch=one["base"],
+                source_project_id=2 if one.get("foreign") else 1, target_project_id=1,
                 state=dict(open="opened").get(one["state"], one["state"]))
 save()
 if os.path.exists(os.path.join(os.getcwd(), ".git")) or not value("--repo"):

@@ -204,3 +204,10 @@ STRICT = {
 def test_test_passes_believes_the_report_before_the_exit_code(shell: Shell, line: str, detail: str) -> None:
     found = check(shell, PASSES, line)
     assert (found.passed, found.detail) == (not detail, detail)
+
+
+@pytest.mark.parametrize("value", ["round", "round/below", "n" * 300, "here/below/it"])
+def test_a_file_that_cannot_be_there_is_a_failed_check(shell: Shell, value: str) -> None:
+    (shell.root / "round").symlink_to("round")
+    (shell.root / "here").touch()
+    assert not check(shell, EXISTS, value).passed

@@ -58,6 +58,19 @@ def test_a_reply_that_is_lost_makes_no_second_one(forge: FakeForge, mirror: Mirr
     assert len(forge.requests) == 1
 
 
+@pytest.mark.parametrize("other", [{"base": "next"}, {"foreign": True}], ids=["base", "fork"])
+@pytest.mark.parametrize("state", ["open", "merged", "closed"])
+def test_one_into_another_branch_or_from_a_fork_is_not_this_one(
+    forge: FakeForge, mirror: Mirror, wanted: Request, other: dict[str, object], state: str
+) -> None:
+    first = open_request(mirror, wanted)
+    forge.change(state=state, **other)
+    second = open_request(mirror, wanted)
+    assert second != first
+    assert [entry["base"] for entry in forge.requests][1:] == ["main"]
+    assert open_request(mirror, wanted) == second
+
+
 def test_one_that_was_merged_already_is_found(forge: FakeForge, mirror: Mirror, wanted: Request) -> None:
     url = open_request(mirror, wanted)
     forge.change(state="merged")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aq.core.scope import Kind
+from aq.host.baseline import restore
 from aq.host.capture import RefusedError
 from tests.host.traps import BRANCH, Trap
 from tests.support.fleet import git
@@ -185,3 +186,38 @@ def test_a_history_that_leads_elsewhere_gives_no_words_of_it_and_hangs_nothing(t
 
         trap.workspace.capture(BRANCH, "abcdef", message)
         assert seen == [()]
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".gitattributes", ".gitmodules", "src/.gitignore"])
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_a_settings_file_that_is_a_pipe_is_told_and_nothing_waits_for_it(
+    trap: Trap, name: str, closed: bool
+) -> None:
+    trap.write("new")
+    trap.sh(f"rm -f {name}; mkfifo {name}" + ("; chmod 500 src" if closed else ""))
+    found = trap.take()
+    assert found.pushed
+    assert f"{name}: it is neither a file nor a link" in found.warnings
+    assert "new" in trap.seen(found)
+
+
+def test_a_settings_file_that_leads_to_a_pipe_hangs_nothing(trap: Trap) -> None:
+    os.mkfifo(trap.root / "pipe")
+    trap.sh(f"for name in .gitignore .gitattributes .gitmodules; do ln -sf {trap.root}/pipe $name; done")
+    trap.write("new")
+    assert "new" in trap.seen(trap.take())
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".gitattributes"])
+def test_a_pipe_that_a_check_left_hangs_no_fix_round(trap: Trap, name: str) -> None:
+    trap.sh(f"rm -f {name}; mkfifo {name}")
+    restore(trap.workspace, trap.workspace.base)
+    assert not (trap.path / name).is_fifo()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "no-such-encoding", "true"])
+def test_an_encoding_that_does_not_fit_is_the_agents_doing(trap: Trap, encoding: str) -> None:
+    trap.write(".gitattributes", f"*.txt working-tree-encoding={encoding}\n")
+    trap.write("a.txt", "odd\n")
+    with pytest.raises(RefusedError, match=r"a\.txt|encoding"):
+        trap.take()

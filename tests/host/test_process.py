@@ -228,6 +228,7 @@ from aq.host.process import Child
 root = Path(sys.argv[1])
 env = {"PATH": os.environ["PATH"]}
 Child(("sh", "-c", sys.argv[3]), cwd=root, env=env, log=root / "log", run_id=sys.argv[2])
+(root / "watched").touch()
 time.sleep(300)
 """
 DEAF = "trap '' TERM HUP; sh -c 'echo $$ > pid; while :; do sleep 0.1; done'"
@@ -237,6 +238,8 @@ DEAF = "trap '' TERM HUP; sh -c 'echo $$ > pid; while :; do sleep 0.1; done'"
 def test_the_engine_dies_with_a_parent_that_was_killed(bay: Bay, script: str) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(bay.root), bay.run_id, script])
     pid = bay.pid("pid")
+    # An engine that is a moment old is not watched yet: then the next start of the host ends it.
+    wait_until((bay.root / "watched").exists, what="the engine to be watched")
     assert not gone(pid)
     parent.kill()
     parent.wait()
@@ -253,3 +256,60 @@ def test_no_lifeline_is_left_after_a_run(bay: Bay) -> None:
     assert len(watched()) == 1
     child.wait(30)
     assert watched() == []
+
+
+def test_a_process_that_cannot_be_followed_does_not_live_on(bay: Bay) -> None:
+    started: list[int] = []
+
+    def fail(pid: int, _: float) -> None:
+        started.append(pid)
+        bay.pid("pid")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        bay.child(f"{HIDERS['a double fork']}{FOREVER}", on_start=fail)
+    assert gone(started[0])
+    assert gone(bay.pid("pid"))
+    assert marked(bay.run_id) == []
+
+
+def test_what_cannot_be_started_leaves_no_watcher(bay: Bay) -> None:
+    before = set(psutil.Process().children())
+    with pytest.raises(ValueError, match="null byte"):
+        bay.child("echo \0")
+    with pytest.raises(FileNotFoundError):
+        bay.child("true", stdin=bay.root / "none")
+    assert set(psutil.Process().children()) <= before
+
+
+ESCAPED = """
+import os, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+open("pid", "w").write(str(os.getpid()))
+try:
+    while True:
+        os.write(1, b"still here\\n")
+        time.sleep(0.1)
+except OSError:
+    pass
+"""
+
+
+def test_what_got_away_and_goes_on_writing_is_not_listened_to_for_good(
+    bay: Bay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aq.host.process._DRAIN_MOST", 1.0)
+    (bay.root / "escaped.py").write_text(ESCAPED)
+    child = bay.child(f"env -i {sys.executable} escaped.py; {WAIT_FOR_PID}exit 3")
+    began = time.monotonic()
+    try:
+        assert child.wait(30) == Exit(3)
+        assert time.monotonic() - began < 10
+        wait_until(lambda: gone(bay.pid("pid")), 10, "its pipe closed")
+    finally:
+        if not gone(bay.pid("pid")):
+            os.kill(bay.pid("pid"), signal.SIGKILL)

@@ -325,3 +325,10 @@ def test_a_host_says_why_it_refuses(tmp_path: Path, cwd: str, roots: tuple[str, 
 def test_a_full_disk_is_refused(tmp_path: Path) -> None:
     bench = Bench(HostConfig("ada", min_disk_gib=10**9), tmp_path / "state", tmp_path / "logs")
     assert bench.why_not(Manifest()) == "less than 1000000000 GiB of disk is free"
+
+
+def test_a_remote_that_is_away_for_a_moment_costs_no_work(table: Table, target: Target) -> None:
+    target.hook("pre-receive", "echo x >> tries; [ $(wc -l < tries) -gt 2 ]")
+    outcome = table.ended("echo x > new", repo="target").outcome
+    assert (outcome.ending, outcome.branch, outcome.pushed) == (Ending.DONE, "aq/job/3", True)
+    assert target.tip("aq/job/3") == outcome.tip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aq.host.process import marked
 from aq.host.rundir import RunDir, RunNote, leftover_runs
 
 NOTE = RunNote("job", "ada", 3, "nonce", "run-id")
@@ -52,3 +53,30 @@ def test_a_broken_note_is_dropped_and_does_not_hide_the_others(tmp_path: Path, t
 
 def test_no_folder_no_runs(tmp_path: Path) -> None:
     assert list(leftover_runs(tmp_path / "runs")) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"job": 5},
+        {"job": "../up"},
+        {"nonce": ["n"]},
+        {"pid": "x"},
+        {"pid": True},
+        {"epoch": -1},
+        {"started": None},
+        {"run_id": None},
+        {"run_id": ""},
+    ],
+    ids=str,
+)
+def test_a_note_that_cannot_be_one_of_ours_is_dropped(tmp_path: Path, wrong: dict[str, object]) -> None:
+    folder = RunDir(tmp_path, "job", 3)
+    folder.create(NOTE)
+    folder.note_path.write_text(json.dumps({**json.loads(folder.note_path.read_text()), **wrong}))
+    assert list(leftover_runs(tmp_path)) == []
+    assert not folder.note_path.exists()
+
+
+def test_no_mark_marks_no_process() -> None:
+    assert marked("") == []

@@ -10,6 +10,7 @@ import pytest
 
 from aq.core.manifest import Manifest
 from aq.host import sandbox as module
+from aq.host import secret_places as places_module
 from aq.host.confine import Confinement, tool_places
 from aq.host.repos import WorkspaceError
 from aq.host.sandbox import (
@@ -22,7 +23,7 @@ from aq.host.sandbox import (
     seatbelt_profile,
     state_paths,
 )
-from aq.host.secret_places import secret_places
+from aq.host.secret_places import refused_cwd, secret_places
 
 BOX = Sandbox("/usr/bin/bwrap")
 NONE = Sandbox(why="bubblewrap is not installed")
@@ -194,11 +195,66 @@ def test_keys_are_secret_places(name: str) -> None:
     assert Path("/h") / name in secret_places(Path("/h"))
 
 
-def test_a_job_that_asks_for_docker_sees_its_socket_and_no_other_does() -> None:
-    socket = Path("/run/docker.sock")
-    assert socket in secret_places(Path("/h"))
-    assert socket not in secret_places(Path("/h"), docker=True)
-    assert Path("/run/user") in secret_places(Path("/h"), docker=True)
+def test_only_the_owner_opens_a_socket_and_a_job_that_needs_docker_does_not(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = place(root, "docker.sock", "")
+    monkeypatch.setattr(places_module, "_ENGINES", (str(socket),))
+    asks = Manifest(capabilities=("has:docker",), sandbox="required")
+
+    def room_of(*write: str) -> Room:
+        walls = Confinement.of(asks, "auto", BOX, Walls((), write)).walls
+        return walls.room(place(root, "work"), place(root, "run"), {"HOME": str(root)})
+
+    assert socket in room_of().hidden
+    opened = room_of(str(socket))
+    assert socket in opened.writable
+    assert socket not in opened.hidden
+
+
+def test_a_secret_place_stays_hidden_where_it_is_the_workspace_itself(root: Path) -> None:
+    keys = place(root, ".ssh")
+    room = Room(keys, place(root, "tmp"), (), (keys,))
+    assert keys in room.hidden
+    assert [how for how, where in mounts(bubblewrap_options(room)) if where == str(keys)] == ["--tmpfs"]
+    assert f'(allow file-read* file-write* (subpath "{keys}"))' not in seatbelt_profile(room)
+
+
+REFUSED_CWDS = {
+    "a place of keys": ("home/.ssh", (), False, "may hold keys"),
+    "a folder in a place of keys": ("home/.ssh/deep", (), False, "may hold keys"),
+    "a link to a place of keys": ("link", (), False, "may hold keys"),
+    "aq's own state": ("state", (), False, "may hold keys"),
+    "a clone of a place of keys": ("home/.ssh", (), True, "may hold keys"),
+    "the home": ("home", (), False, "holds"),
+    "all around the home": (".", (), False, "holds"),
+    "everything": ("/", (), False, "holds"),
+    "a folder with a place of keys in it": ("home/.config", (), False, "holds"),
+    "a clone of a folder with keys beside it": ("home", (), True, ""),
+    "a folder of its own": ("home/code", (), False, ""),
+    "a repository that holds its own queue": ("home/queue", (), False, ""),
+    "the home, named by the owner": ("home", ("home",), False, ""),
+    "a folder with keys in it, in a root": ("home/.config", ("home",), False, ""),
+    "a place of keys, only in a root": ("home/.ssh", ("home",), False, "may hold keys"),
+    "a place of keys, named by the owner": ("home/.ssh/deep", ("home/.ssh",), False, ""),
+    "a place of keys, in no root": ("home/.ssh", ("home/code",), False, "may hold keys"),
+}
+
+
+@pytest.mark.parametrize(("cwd", "roots", "cloned", "why"), REFUSED_CWDS.values(), ids=REFUSED_CWDS)
+def test_a_confined_job_is_refused_the_folders_that_its_walls_are_for(
+    root: Path, cwd: str, roots: tuple[str, ...], cloned: bool, why: str
+) -> None:
+    place(root, "home/.ssh/deep")
+    place(root, "home/.config/gh")
+    place(root, "home/code")
+    git = place(root, "home/queue/.git")
+    (root / "link").symlink_to(root / "home/.ssh")
+    private = (place(root, "state"), git)
+    owners = tuple(str(root / name) for name in roots)
+    said = refused_cwd(root / cwd, root / "home", private, owners, cloned=cloned)
+    assert bool(said) == bool(why)
+    assert why in said
 
 
 def test_a_run_has_its_own_caches_unless_the_owner_shares_theirs() -> None:

@@ -103,6 +103,25 @@ def test_a_job_in_place_writes_to_its_folder(place: Place, box: Sandbox, tmp_pat
     assert not (tmp_path / "there").exists()
 
 
+@pytest.mark.parametrize("name", [".", ".ssh", ".claude/projects", "/"])
+def test_a_job_in_a_folder_that_holds_keys_does_not_run(place: Place, box: Sandbox, name: str) -> None:
+    folder = Path.home() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = Manifest(cwd=str(folder))
+    said = place.bench.why_not(asked)
+    assert said.startswith(f"cwd {folder} ")
+    ended = place.start("touch ran", cwd=str(folder))
+    assert isinstance(ended, Ended)
+    assert (ended.outcome.ending, ended.outcome.reason) == (Ending.INFRA, f"workspace: {said}")
+    assert not (folder / "ran").exists()
+
+
+def test_an_unconfined_job_works_where_its_owner_works(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch)
+    assert place.bench.why_not(Manifest(cwd=str(Path.home()))) == ""
+    assert "holds" in place.bench.why_not(Manifest(cwd=str(Path.home()), sandbox="required"))
+
+
 def test_a_signal_that_ends_the_engine_keeps_its_name(place: Place, box: Sandbox) -> None:
     ended = place.start("kill -SEGV $$")
     assert isinstance(ended, Ended)

@@ -33,7 +33,7 @@ class Stage:
     def run(self, setup: str, body: str = "true", **more: object) -> Ended:
         self.epoch += 1
         fence = Fence("job", "ada", self.epoch, "abcdef")
-        keys = {name: more.pop(name) for name in ("verify",) if name in more}
+        keys = {name: more.pop(name) for name in ("verify", "base") if name in more}
         manifest = Manifest(engine="shell", repo="target", setup=setup, sandbox="off", **keys)  # type: ignore[arg-type]
         self.bench.start(Order(fence, 1, "shell", manifest, body, "x\n", "A job", **more))  # type: ignore[arg-type]
         found = self.report()
@@ -123,6 +123,37 @@ def test_what_an_agent_had_a_hand_in_is_not_kept(stage: Stage) -> None:
     stage.run(MAKE, start_from=partial)
     stage.run(MAKE)
     assert not (stage.root / "logs" / "job" / "3.log").exists() or not stage.cached
+
+
+POISON = {
+    "work of another job is merged into its base": ("main", True),
+    "its base is the branch of a run": ("aq/dep/1", False),
+}
+
+
+@pytest.mark.parametrize(("base", "under"), POISON.values(), ids=POISON)
+def test_what_is_set_up_on_an_agents_work_reaches_no_other_job(stage: Stage, base: str, under: bool) -> None:
+    setup = "sh ./prepare"
+    stage.target.push("prepare", "mkdir deps; echo good > deps/lib\n")
+    stage.target.push("prepare", "mkdir deps; echo poison > deps/lib\n", "aq/dep/1")
+    work = stage.target.tip("aq/dep/1")
+    stage.run(setup, "cat deps/lib", base=base, under=(work,) if under else ())
+    assert stage.log.endswith("poison\n")
+    stage.run(setup, "cat deps/lib")
+    assert stage.log.endswith("good\n")
+    stage.run(setup, "cat deps/lib", base=base, under=(work,) if under else ())
+    assert stage.log.endswith("poison\n"), "nor is another job's taken for it"
+
+
+def test_what_one_branch_sets_up_reaches_no_other(stage: Stage) -> None:
+    setup = "sh ./prepare"
+    stage.target.push("prepare", "mkdir deps; echo one > deps/lib\n")
+    stage.target.push("prepare", "mkdir deps; echo two > deps/lib\n", "next")
+    stage.run(setup)
+    stage.run(setup, "cat deps/lib", base="next")
+    assert stage.log.endswith("two\n")
+    stage.run(setup, "cat deps/lib")
+    assert stage.cached
 
 
 def test_a_setup_that_fails_is_told_with_its_last_words_and_no_engine_starts(stage: Stage) -> None:

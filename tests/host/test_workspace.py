@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -239,3 +240,16 @@ def test_delivery_reaches_the_default_branch_or_the_base(desk: Desk, target: Tar
     ):
         assert desk.workspaces.deliver(wanted, tip, "m\n") == target.tip(branch)
         assert target.show(f"{branch}:new") == "kept"
+
+
+def test_what_an_earlier_run_left_in_a_lasting_folder_is_no_obstacle(desk: Desk, target: Target) -> None:
+    outside = desk.root / "outside"
+    outside.mkdir()
+    (outside / "theirs").touch()
+    for left in (lambda path: path.symlink_to(outside), lambda path: path.touch(), Path.mkdir):
+        left(desk.folder / "work")
+        found = desk.prepare(source=target.url)
+        assert not found.path.is_symlink()
+        assert git(found.path, "status", "--porcelain") == ""
+        shutil.rmtree(found.path)
+    assert [path.name for path in outside.iterdir()] == ["theirs"]

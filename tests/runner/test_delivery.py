@@ -10,6 +10,8 @@ import pytest
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Land
+from aq.core.work import Brought
+from aq.runner.deliver import brought
 from tests.host.forges import FakeForge
 from tests.host.targets import Target
 from tests.runner.hosts import Host, host
@@ -200,3 +202,21 @@ def test_the_next_attempt_goes_on_from_what_the_last_one_left_on_another_host(
     assert [run.host for run in found.record.runs] == ["ada", "bob"]
     assert target.show(f"{found.record.branch}:whole") == "1"
     assert git(target.bare, "rev-parse", f"{found.record.tip}~") == target.tip()
+
+
+def test_a_delivery_that_ends_without_a_word_is_tried_again_and_not_held(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> str:
+        raise RuntimeError
+
+    with host(fleet, monkeypatch) as ada:
+        bench = ada.runner.bench
+        monkeypatch.setattr(bench.kit.workspaces, "deliver", dies)  # type: ignore[attr-defined]
+        add(fleet.you.ledger(), "job", work("new", "x", "deliver: merge\n"))
+        shipped(ada, fleet, "job")
+        ada.until(lambda: ada.heard("job: not delivered yet: RuntimeError"), what="the reason")
+        assert brought(ada.runner, Brought("job")) == []
+        found = archived(ada, "job")
+        assert found
+        assert found.record.hold is None

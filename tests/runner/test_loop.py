@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aq.core.errors import TryLaterError
+from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
+from aq.core.operations import Release
 from aq.host.memory import HostMemory
 from aq.host.rundir import RunDir, RunNote
 from tests.runner.hosts import engines, host, waiting_job
-from tests.support.fleet import HELLO, Fleet, add, claim_of, git, landed, perform
+from tests.support.fleet import HELLO, Fleet, add, claim_of, git, landed, op, perform
 from tests.support.remotes import away
 
 PLAIN = "---\nengine: shell\n---\ntouch done\n"
@@ -271,5 +276,74 @@ def test_an_exception_in_a_run_is_infrastructure_and_the_job_waits_again(
         found = ada.job("job")
         assert found
         assert found.record.infra >= 1
+        assert found.record.not_before
         runs.unlink()
+        ada.clock.wall = found.record.not_before
         assert ada.reaches("job", Stage.REVIEW).record.attempts == 1
+
+
+def test_a_path_that_nobody_may_look_at_is_a_refusal_and_others_are_served(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with host(fleet, monkeypatch) as ada:
+        for name, cwd in (("long", "/" + "x" * 190 + "/" + "y" * 5), ("circle", tmp_path / "circle")):
+            add(fleet.you.ledger(), name, f"---\nengine: shell\ncwd: {cwd}\n---\ntrue\n")
+        monkeypatch.setattr("os.path.isdir", _denied("/xxx", os.path.isdir))
+        add(fleet.you.ledger(), "plain", PLAIN)
+        ada.reaches("plain", Stage.REVIEW)
+        assert "cannot look at what the job needs: " in ada.runner.refuses["long"][0]
+        assert ada.runner.refuses["circle"][0].endswith("does not exist here")
+
+
+def _denied(start: str, real: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Permission is denied below a path: the superuser, who may run the tests, may look everywhere."""
+
+    def look(path: str) -> bool:
+        if str(path).startswith(start):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    return look
+
+
+def test_a_host_whose_state_cannot_be_written_goes_on_and_claims_nothing(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with host(fleet, monkeypatch) as ada:
+        state = ada.runner.memory.state  # type: ignore[attr-defined]
+        add(fleet.you.ledger(), "first", waiting_job(tmp_path / "gate"))
+        ada.until(lambda: ada.runner.held, what="the first job to run")
+        in_the_way = [state / ".nonces.json.tmp", state / ".observations.json.tmp"]
+        for path in in_the_way:
+            path.mkdir()
+        shutil.rmtree(state / "spool", ignore_errors=True)
+        (state / "spool").write_text("a file where a folder should be")
+        add(fleet.you.ledger(), "second", PLAIN)
+        ada.until(
+            lambda: ada.heard("this host's claims cannot be written: "), what="the claim to be left out"
+        )
+        (tmp_path / "gate").touch()
+        ada.reaches("first", Stage.REVIEW)
+        assert ada.heard("this host's results cannot be written: ")
+        assert sum("observations cannot be written" in line for line in ada.said) == 1
+        assert ada.job("second").record.epoch == 0  # type: ignore[union-attr]
+        for path in in_the_way:
+            path.rmdir()
+        (state / "spool").unlink()
+        ada.reaches("second", Stage.REVIEW)
+
+
+def test_a_result_that_the_disk_did_not_take_is_written_down_once_it_does(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with host(fleet, monkeypatch) as ada:
+        spool = ada.runner.memory.state / "spool"  # type: ignore[attr-defined]
+        shutil.rmtree(spool, ignore_errors=True)
+        spool.write_text("a file where a folder should be")
+        release = Release(**op("ada"), fence=Fence("nobody", "ada", 1, "n"), reason="x")
+        ada.runner.submit(release)
+        assert ada.runner.pending[release.op_id] is release
+        spool.unlink()
+        ada.runner._decide()
+        assert [entry.op_id for entry in ada.runner.spool.waiting()] == [release.op_id]

@@ -15,7 +15,7 @@ from aq.core.eligible import (
     verify_blockers,
 )
 from aq.core.fleet import Lapse
-from aq.core.instants import day
+from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lease import Fence, Lease
 from aq.core.lifecycle import Stage, Trigger
@@ -29,7 +29,7 @@ from aq.core.operations.base import (
     returned_spend,
 )
 from aq.core.record import Record, Run
-from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return
+from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return, infra_backoff
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 
@@ -149,17 +149,19 @@ class VerifyClaim(_Taking):
         return bool(job.manifest.repo) and f"repo:{job.manifest.repo}" not in self.offers
 
 
-def _given_back(job: Job, counter: str, bound: int, what: str) -> tuple[Record, Next]:
-    """The record with the charge moved to another counter, and where the job goes. A landed branch
-    stays in review to be verified by anyone; its attempt stays charged."""
+def _given_back(
+    job: Job, counter: str, bound: int, what: str, again: Instant | None = None
+) -> tuple[Record, Next]:
+    """The record with the charge moved to another counter, and where the job goes, `again` at the soonest.
+    A landed branch stays in review to be verified by anyone; its attempt stays charged."""
     record = job.record
     count = getattr(record, counter) + 1
-    following = after_return(count, bound, what)
+    following = after_return(count, bound, what, again)
     if job.stage is Stage.REVIEW and record.tip:
         stage = Stage.REVIEW if following.stage is Stage.INBOX else following.stage
         return replace(record, **{counter: count}), Next(stage, None, following.reason)
     moved = {counter: count, "attempts": max(0, record.attempts - 1)}
-    return replace(record, **moved), following
+    return replace(record, not_before=following.not_before, **moved), following
 
 
 def _kept(operation: Release | Preempt, job: Job) -> dict[str, object]:
@@ -172,11 +174,13 @@ def _kept(operation: Release | Preempt, job: Job) -> dict[str, object]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Operation):
     """The holder gives the job back: infrastructure failed (`failure` is its class when it is one of an
-    engine's), or an operator stopped it."""
+    engine's), or an operator stopped it. `broken` says that the host or what it needs was out of order: the
+    job waits a while, which another engine or host would not help."""
 
     fence: Fence
     reason: str
     failure: str = ""
+    broken: bool = False
     usd: float | None = None
     tokens: int | None = None
     branch: str = ""
@@ -190,7 +194,8 @@ class Release(Operation):
         if isinstance(job, Refusal):
             return job
         why = f"{self.failure}: {self.reason}" if self.failure else self.reason
-        record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {why}")
+        again = infra_backoff(job, self.at) if self.broken else None
+        record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {why}", again)
         run = job.record.runs[-1]
         tokens = run.tokens if self.tokens is None else self.tokens
         facts = {**_kept(self, job), "tokens": tokens, **engine_facts(run, self.model, self.version)}

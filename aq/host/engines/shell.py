@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from aq.host.engines.base import Auth, Brief, Engine, Launch, Probe
 from aq.host.engines.parsers.plain import PlainParser
+from aq.host.ownfiles import write_own
 
 _FENCE = re.compile(r"^```[ \t]*(sh|bash|shell)[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
@@ -25,7 +26,7 @@ def script_of(body: str) -> tuple[str, str]:
 def _launch(brief: Brief) -> Launch:
     shell, script = script_of(brief.body)
     path = brief.folder / "script.sh"
-    path.write_text(script if script.endswith("\n") else script + "\n", encoding="utf-8", newline="\n")
+    write_own(path, script if script.endswith("\n") else script + "\n")
     return Launch((shutil.which(shell) or shutil.which("sh") or shell, str(path)))
 
 
