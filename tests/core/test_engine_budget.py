@@ -9,9 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aq.core.engine.budget import RETRY_DELAY, RETRY_TOTAL, Limits, Meter, Stop
-from aq.core.engine.events import Event, Finished, Retrying, Said, Started, ToolCalled, ToolDone, Used
+from aq.core.engine.events import (
+    Event,
+    Faulted,
+    Finished,
+    Retrying,
+    Said,
+    Started,
+    ToolCalled,
+    ToolDone,
+    Used,
+)
 from aq.core.engine.gather import Gatherer
-from aq.core.engine.report import Fault
 from aq.core.engine.usage import Usage
 from aq.core.manifest import Budget
 
@@ -111,7 +120,7 @@ def test_an_engine_that_wants_to_wait_long_for_its_model_is_stopped(
     delay: float | None, stopped: bool
 ) -> None:
     found = Meter(Limits(9999), 0.0).event(retry(delay), 1.0)
-    wanted = Stop("", "it wants to wait 121 s for its model", Fault("rate limited", 429, reset=121.0))
+    wanted = Stop("", "it wants to wait 121 s for its model", Faulted("rate limited", 429, reset=121.0))
     assert found == (wanted if stopped else None)
 
 
@@ -121,7 +130,7 @@ def test_an_engine_that_only_tries_again_is_stopped_even_in_silence() -> None:
     assert meter.event(retry(), 10.0 + RETRY_TOTAL) is None
     assert meter.tick(10.0 + RETRY_TOTAL) is None
     reason = "it tried its model again for over 300 s"
-    stop = Stop("", reason, Fault("rate limited", 429))
+    stop = Stop("", reason, Faulted("rate limited", 429))
     assert meter.tick(10.1 + RETRY_TOTAL) == stop
     assert meter.event(retry(), 10.1 + RETRY_TOTAL) == stop
 

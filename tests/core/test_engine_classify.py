@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 
 from aq.core.engine.classify import CLASSES, ROWS, Verdict, classify, reset_of, sensible, status_of
-from aq.core.engine.report import EngineReport, Fault
+from aq.core.engine.events import Faulted
+from aq.core.engine.report import EngineReport
 
 OK = EngineReport(finished=True, text="Done.")
 FAILED = EngineReport(finished=False, code=1)
 
 
-def fault(words: str = "", status: int | None = None, code: str = "", reset: float | None = None) -> Fault:
-    return Fault(words, status, code, reset)
+def fault(words: str = "", status: int | None = None, code: str = "", reset: float | None = None) -> Faulted:
+    return Faulted(words, status, code, reset)
 
 
 FAULTS = {
@@ -80,7 +81,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("said", "failure"), FAULTS.values(), ids=FAULTS)
-def test_an_error_that_the_engine_reported_is_of_one_class(said: Fault, failure: str) -> None:
+def test_an_error_that_the_engine_reported_is_of_one_class(said: Faulted, failure: str) -> None:
     assert classify(replace(FAILED, faults=(said,)), changed=True).failure == failure
 
 

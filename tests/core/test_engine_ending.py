@@ -7,10 +7,11 @@ import pytest
 from aq.core.engine.budget import Stop
 from aq.core.engine.classify import Verdict
 from aq.core.engine.ending import verdict_on
-from aq.core.engine.report import EngineReport, Fault
+from aq.core.engine.events import Faulted
+from aq.core.engine.report import EngineReport
 
 WELL = EngineReport(finished=True)
-LIMITED = EngineReport(finished=False, faults=(Fault("too many", 429, reset=600.0),), code=1)
+LIMITED = EngineReport(finished=False, faults=(Faulted("too many", 429, reset=600.0),), code=1)
 
 
 @pytest.mark.parametrize("report", [WELL, LIMITED], ids=["it says all is well", "it says something else"])
@@ -20,19 +21,19 @@ def test_our_own_stop_wins_over_whatever_the_engine_says(report: EngineReport) -
     assert found == Verdict("timeout", "no end within 5 s")
 
 
-RETRIED: dict[str, tuple[Fault | None, str, str, float | None]] = {
-    "a rate limit": (Fault("slow down", 429, reset=3600.0), "rate_limit", "it waits: slow down", 3600.0),
-    "no login": (Fault("Reconnecting (unexpected status 401)"), "auth", "it waits: Reconnecting", None),
-    "too much context": (Fault("prompt_too_long"), "context", "it waits: prompt_too_long", None),
-    "nothing known": (Fault(""), "network", "it waits", None),
+RETRIED: dict[str, tuple[Faulted | None, str, str, float | None]] = {
+    "a rate limit": (Faulted("slow down", 429, reset=3600.0), "rate_limit", "it waits: slow down", 3600.0),
+    "no login": (Faulted("Reconnecting (unexpected status 401)"), "auth", "it waits: Reconnecting", None),
+    "too much context": (Faulted("prompt_too_long"), "context", "it waits: prompt_too_long", None),
+    "nothing known": (Faulted(""), "network", "it waits", None),
     "no fault at all": (None, "network", "it waits", None),
-    "words that name no class": (Fault("hm", reset=130.0), "network", "it waits: hm", 130.0),
+    "words that name no class": (Faulted("hm", reset=130.0), "network", "it waits: hm", 130.0),
 }
 
 
 @pytest.mark.parametrize(("fault", "failure", "reason", "reset"), RETRIED.values(), ids=RETRIED)
 def test_what_an_engine_tried_to_get_over_says_whose_fault_it_is(
-    fault: Fault | None, failure: str, reason: str, reset: float | None
+    fault: Faulted | None, failure: str, reason: str, reset: float | None
 ) -> None:
     found = verdict_on(WELL, Stop("", "it waits", fault), changed=True, engine="codex", told=True)
     assert (found.failure, found.reset) == (failure, reset)

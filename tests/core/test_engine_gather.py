@@ -18,7 +18,7 @@ from aq.core.engine.events import (
     Used,
 )
 from aq.core.engine.gather import MAX_DENIED, MAX_FAULTS, MAX_TEXT, STDERR_LINES, Gatherer, gather
-from aq.core.engine.report import EngineReport, Fault
+from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage
 
 
@@ -100,7 +100,7 @@ def test_a_run_is_the_sum_of_its_events() -> None:
         model="m",
         turns=2,
         denied=("write", "a tool"),
-        faults=(Fault("too many", 429, "rate_limit", 3.0),),
+        faults=(Faulted("too many", 429, "rate_limit", 3.0),),
         end_code="end",
         code=3,
         stderr=("a", "b"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aq.core.engine.events import Event, Finished, Retrying, Said, ToolCalled, ToolDone
-from aq.core.engine.report import Fault
+from aq.core.engine.events import Event, Faulted, Finished, Retrying, Said, ToolCalled, ToolDone
 from aq.core.engine.usage import Usage, money
 from aq.core.manifest import Budget
 
@@ -22,7 +21,7 @@ class Stop:
 
     failure: str
     reason: str
-    fault: Fault | None = None
+    fault: Faulted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class Meter:
         self._most = Usage()
         self._retrying: float | None = None
         self._retried = 0.0
-        self._fault: Fault | None = None
+        self._fault: Faulted | None = None
 
     def heard(self, now: float) -> None:
         """The engine put something out then, or was not free to."""
@@ -95,7 +94,7 @@ class Meter:
         if not isinstance(event, Retrying):
             return None
         delay = money(event.delay)
-        self._fault = Fault(event.words, event.status, reset=delay)
+        self._fault = Faulted(event.words, event.status, reset=delay)
         if self._retrying is None:
             self._retrying = now
         if delay is not None and delay > RETRY_DELAY:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from aq.core.engine.report import EngineReport, Fault
+from aq.core.engine.events import Faulted
+from aq.core.engine.report import EngineReport
 
 # A fault whose code starts like this names its class: an engine declared in YAML maps exit codes so.
 DECLARED = "aq:"
@@ -164,7 +165,7 @@ def _unit(word: str) -> str:
 
 def _from_faults(report: EngineReport) -> Verdict | None:
     """The last error that says something decides: earlier ones were retried."""
-    ends = Fault(report.end_code, code=report.end_code)
+    ends = Faulted(report.end_code, code=report.end_code)
     for fault in (*reversed(report.faults), ends):
         declared = fault.code.removeprefix(DECLARED)
         if declared != fault.code and declared in CLASSES:
@@ -184,13 +185,13 @@ def _from_exit(report: EngineReport, engine: str) -> Verdict | None:
 
 def _from_stderr(report: EngineReport) -> Verdict | None:
     for line in reversed(report.stderr[-STDERR_LINES:]):
-        failure = _row_of(Fault(line))
+        failure = _row_of(Faulted(line))
         if failure:
             return Verdict(failure, _line(line))
     return None
 
 
-def _row_of(fault: Fault) -> str:
+def _row_of(fault: Faulted) -> str:
     words = fault.words[:_MAX_WORDS]
     status = fault.status if fault.status is not None else status_of(words)
     for row in ROWS:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from aq.core.engine.budget import Stop
 from aq.core.engine.classify import Verdict, classify
+from aq.core.engine.events import Faulted
 from aq.core.engine.policy import policy
-from aq.core.engine.report import EngineReport, Fault
+from aq.core.engine.report import EngineReport
 
 
 def verdict_on(report: EngineReport, stop: Stop | None, *, changed: bool, engine: str, told: bool) -> Verdict:
@@ -25,7 +26,7 @@ def _stopped(stop: Stop, engine: str) -> Verdict:
     if stop.failure:
         return Verdict(stop.failure, stop.reason)
     # It tried its model again and again: what stands behind that says whose fault it is.
-    fault = stop.fault or Fault("")
+    fault = stop.fault or Faulted("")
     found = classify(EngineReport(finished=False, faults=(fault,), code=1), changed=False, engine=engine)
     known = policy(found.failure).released or found.failure == "context"
     reason = f"{stop.reason}: {fault.words}" if fault.words else stop.reason

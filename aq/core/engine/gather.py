@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from aq.core.engine.events import Event, Faulted, Finished, Said, Started, ToolDone, Used
-from aq.core.engine.report import EngineReport, Fault
+from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage, counted, money
 
 MAX_FAULTS = 50
@@ -45,7 +45,7 @@ class Gatherer:
             case Used():
                 self._used(event)
             case Faulted(words, status, code, reset):
-                fault = Fault(words[-MAX_TEXT:], status, code, money(reset))
+                fault = Faulted(words[-MAX_TEXT:], status, code, money(reset))
                 self._report = replace(report, faults=(*report.faults, fault)[-MAX_FAULTS:])
             case Finished():
                 text = event.text[-MAX_TEXT:] if event.text.strip() else report.text

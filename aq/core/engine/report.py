@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from aq.core.engine.events import Faulted
 from aq.core.engine.usage import Usage
 
 # The end code of an engine that stopped before it was done, with work worth a look.
 PARTIAL = "partial"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An error that an engine reported. `reset` is in seconds from then."""
-
-    words: str
-    status: int | None = None
-    code: str = ""
-    reset: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +26,7 @@ class EngineReport:
     session_usage: Usage = field(default_factory=Usage)
     turns: int | None = None
     denied: tuple[str, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Faulted, ...] = ()
     end_code: str = ""
     code: int = 0
     stderr: tuple[str, ...] = ()
