@@ -194,8 +194,3 @@ def summary_of(mirror: Mirror, tip: str) -> str:
     """What the engine said of its work: the message of the commit without its first and last paragraph."""
     body = mirror.must("log", "-1", "--format=%b", tip)
     return "\n\n".join(body.split("\n\n")[:-1])
-
-
-def tools_here() -> bool:
-    """Whether this host can open pull requests at all."""
-    return any(shutil.which(tool) for tool in TOOLS)

@@ -44,7 +44,6 @@ class BeatWriter:
         self.last = ""
         self.own: list[str] = []
         self._pending = ""
-        self._published: Beat | None = None
         if self.path.exists():
             try:
                 saved = json.loads(self.path.read_text("utf-8"))
@@ -71,7 +70,7 @@ class BeatWriter:
         oid = self.committer.raw_commit(
             self.committer.empty_tree(), (), encode(beat).decode(), self.who, beat.at
         )
-        self.confirmed, self._pending, self._published = False, oid, beat
+        self.confirmed, self._pending = False, oid
         self.own = [*self.own[-_KEPT:], oid]
         self._save()
         return PushSpec(oid, self.ref, expect=self.last)

@@ -11,7 +11,6 @@ from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat, Lapse
 from aq.core.instants import latest_slot
 from aq.core.judge import settle_fix, settle_verify
-from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, Unverified, VerifyClaim
 from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
@@ -251,8 +250,3 @@ def _claim(runner: State, assignment: Assignment) -> list[Operation]:
         accepts=me.accepts,
     )
     return [claim]
-
-
-def fence_of(operation: Claim | VerifyClaim, epoch: int) -> Fence:
-    """The fence that a landed claim gives."""
-    return Fence(operation.job, operation.host, epoch, operation.nonce)

@@ -17,9 +17,10 @@ from aq.core.engine.events import (
     ToolDone,
     Used,
 )
-from aq.core.engine.gather import MAX_DENIED, MAX_FAULTS, MAX_TEXT, STDERR_LINES, Gatherer, gather
+from aq.core.engine.gather import MAX_DENIED, MAX_FAULTS, MAX_TEXT, STDERR_LINES, Gatherer
 from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage
+from tests.support.gathering import gather
 
 
 def used(count: int | None = None, usd: float | None = None, *, total: bool = False) -> Used:

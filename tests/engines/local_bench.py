@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aq.core.engine.classify import classify
-from aq.core.engine.gather import gather
 from aq.core.engine.report import EngineReport
 from aq.host.engines.local_agent.commands import Allowed
 from aq.host.engines.local_agent.guards import Guards
@@ -22,6 +21,7 @@ from aq.host.engines.local_agent.tools import Tools
 from aq.host.engines.local_agent.voice import Voice
 from aq.host.engines.parsers.local import LocalParser
 from tests.engines.scripted import Json, Scripted, calling, saying
+from tests.support.gathering import gather
 
 Serve = Callable[..., Scripted]
 DONE = saying("I wrote a.txt.")

@@ -79,11 +79,3 @@ class Gatherer:
     def report(self, code: int = 0, stderr: Iterable[str] = ()) -> EngineReport:
         """The whole run, with the code its process ended with and its last lines of stderr."""
         return replace(self._report, usage=self.usage, code=code, stderr=tuple(stderr)[-STDERR_LINES:])
-
-
-def gather(events: Iterable[Event], code: int = 0, stderr: Iterable[str] = ()) -> EngineReport:
-    """What these events come to."""
-    gatherer = Gatherer()
-    for event in events:
-        gatherer.add(event)
-    return gatherer.report(code, stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -118,11 +117,6 @@ def report(result: Landed | Refusal) -> None:
         say(f"{style(event.op, 'green')} {clean(event.job)}: {arrow}")
     else:
         say(f"{style(event.op, 'green')}: done")
-
-
-def interactive() -> bool:
-    """Whether a person is at the terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def complete_jobs(incomplete: str) -> list[str]:

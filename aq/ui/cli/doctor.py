@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +25,6 @@ if TYPE_CHECKING:
 
 _MIN_GIT = (2, 31)
 _COLOURS = {"ok": "green", "note": "yellow", "BAD": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Fix:
-    """A finding and the operation that puts it right."""
-
-    finding: Finding
-    operation: Operation
 
 
 def doctor(
