@@ -10,13 +10,13 @@ import pytest
 
 from aq.core.engine.classify import classify
 from aq.core.engine.events import Finished
-from aq.core.engine.gather import gather
 from aq.host.config import HostConfig
 from aq.host.engines import ENGINES, engine_problems, engines
 from aq.host.engines.base import Auth, Brief, Engine
 from aq.host.engines.declared import PLACEHOLDERS, fill
 from aq.host.engines.parsers import PARSERS
 from aq.host.probe import probe_engines, probe_offers
+from tests.support.gathering import gather
 
 CONFIG = HostConfig("ada")
 TOOL = """#!/bin/sh
