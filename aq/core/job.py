@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aq.core.instants import Instant
 from aq.core.lease import Fence, Lease
-from aq.core.lifecycle import Stage
+from aq.core.lifecycle import ENDED, Stage
 from aq.core.manifest import PRIORITY_RANK, Manifest
 from aq.core.profile import NO_PROFILE, Profile
 from aq.core.record import Record
@@ -41,6 +41,11 @@ class Job:
     def order(self) -> tuple[int, Instant, str]:
         """Its place in the queue: priority, then age, then name."""
         return (PRIORITY_RANK[self.manifest.priority], self.queued, self.id)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.stage in ENDED
 
     def held_by(self, fence: Fence) -> bool:
         """Whether the tip's lease is exactly this one."""

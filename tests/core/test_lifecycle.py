@@ -75,6 +75,11 @@ def test_nothing_is_shipped_but_from_testing_by_ship() -> None:
     assert into == {(Trigger.SHIP, Stage.TESTING)}
 
 
+def test_a_job_is_over_where_nobody_waits_for_it() -> None:
+    over = {stage for stage in Stage if job("a", stage).over}
+    assert over == {Stage.SHIPPED, Stage.FAILED, Stage.DEAD_LETTER}
+
+
 def test_only_claims_take_a_lease() -> None:
     assert {row.trigger for row in TRANSITIONS if row.lease is LeaseRule.TAKEN} == {
         Trigger.CLAIM,

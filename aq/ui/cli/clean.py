@@ -10,7 +10,6 @@ import typer
 
 from aq.core.errors import AqError
 from aq.core.instants import instant, unix
-from aq.core.lifecycle import ENDED
 from aq.core.units import duration_text, parse_duration
 from aq.ui.cli.common import here
 from aq.ui.out import say
@@ -41,7 +40,7 @@ def _ended(queue: Queue, job: str) -> bool:
     """Whether nobody waits for the job any more: the work of one that waits for a person may be nowhere
     else."""
     found = queue.ledger.snapshot().find(job)
-    return found is None or found.stage in ENDED
+    return found is None or found.over
 
 
 def _old(path: Path, limit: float) -> bool:
