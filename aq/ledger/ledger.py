@@ -30,6 +30,7 @@ from aq.ledger.store import QueueConfig, Store, save_config
 if TYPE_CHECKING:
     from aq.core.operations import Operation
     from aq.ledger.beatwriter import BeatWriter
+    from aq.ledger.line import Line
 
 
 class Ledger:
@@ -67,6 +68,12 @@ class Ledger:
         tip = self.store.seen_tip()
         if tip and self.objects.has(tip):
             self.tip = tip
+
+    def line(self) -> Line:
+        """The commits of the queue up to the known tip."""
+        from aq.ledger.line import Line  # an audit's, and no other command's
+
+        return Line(self.objects, self.store.git_dir, self.tip)
 
     def close(self) -> None:
         """End child processes and forget the refs that only this process used."""

@@ -21,12 +21,12 @@ def audit(
 ) -> int:
     """Exit code 1 when a commit breaks an invariant; the first is named first."""
     from aq.core.audit.auditor import Auditor
-    from aq.ledger.line import BlobReading, Line
+    from aq.ledger.line import BlobReading
 
     began = time.monotonic()
     with here(fetch=not offline, intake=False) as queue:
         ledger = queue.ledger
-        line = Line(ledger.objects, ledger.store.git_dir, ledger.tip)
+        line = ledger.line()
         auditor = Auditor(BlobReading(ledger.objects))
         start = line.resolve(since) if since else ""
         if start:

@@ -20,11 +20,9 @@ def board(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Hosts are not shown for the past: their beats leave no history."""
-    from aq.ledger.line import Line
-
     with here(fetch=True, intake=False) as queue:
         ledger = queue.ledger
-        commit = Line(ledger.objects, ledger.store.git_dir, ledger.tip).resolve(at) if at else ledger.tip
+        commit = ledger.line().resolve(at) if at else ledger.tip
         if not commit:
             raise AqError(f"the queue has no commit before {at}", "`aq log` shows when it began")
         snapshot = ledger.reader.snapshot(commit)
