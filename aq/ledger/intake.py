@@ -329,9 +329,8 @@ class Intake:
         self.taken.pop(entry.origin, None)
         self._save()
         if entry.origin:
-            stats = self._stats.get(entry.origin, ((0, 0, 0), ""))[0]
+            stats, _ = self._stats.pop(entry.origin, ((0, 0, 0), ""))
             why = f"{QUEUE}/inbox/{entry.origin}: {reason_of(result)}"
-            self._stats[entry.origin] = (stats, why)
             self._refused[entry.origin] = (stats, self.ledger.tip, why)
         return NotTaken(entry.origin or getattr(operation, "job", ""), reason_of(result))
 
