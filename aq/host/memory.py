@@ -14,8 +14,8 @@ from aq.core.errors import AqError
 from aq.core.fleet import Cooling
 from aq.core.values import plain, revive
 from aq.host.clock import boot_id
-from aq.host.process import alive, sweep
 from aq.host.rundir import RunDir, leftover_runs
+from aq.host.tree import alive, sweep
 
 _KEPT_NONCES = 500
 _Evidence = Mapping[str, tuple[str, float, float]]

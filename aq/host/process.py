@@ -1,5 +1,5 @@
 """Child processes and everything they start: spawned in a group of their own, pumped into a redacted
-log, stopped as a whole tree. The only user of psutil."""
+log, stopped as a whole tree."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from typing import IO
 import psutil
 
 from aq.host.logfile import CappedLog, Lines
+from aq.host.tree import RUN_ID, begun, end_processes, kill_processes, marked
 
-RUN_ID = "AQ_RUN_ID"
 _CHUNK = 64 * 1024
 _SHELL_SIGNALS = 128
-_HOLDER = "bwrap"
 MAX_LINE = 1024 * 1024
 # How long a pipe may give nothing after everything that could write to it is gone.
 _DRAIN_SECONDS = 5.0
@@ -112,7 +111,7 @@ class Child:
         try:
             self._tell_lifeline(f"{self.pid}\n", last=False)
             if on_start:
-                on_start(self.pid, _started(self.pid))
+                on_start(self.pid, begun(self.pid))
             for pipe in self._pipes:
                 name = f"pump {self.run_id[:8]} {pipe.fileno()}"
                 pump = threading.Thread(target=self._pump, args=(pipe,), name=name, daemon=True)
@@ -292,75 +291,3 @@ def _start_lifeline() -> subprocess.Popen[bytes] | None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def end_processes(processes: list[psutil.Process], grace: float) -> None:
-    """TERM, wait `grace` seconds at most, KILL. The processes are frozen first: when a child ends, its
-    parent must not go on to the next step, or start another."""
-    for signalled in (psutil.Process.suspend, _ask_to_end, psutil.Process.resume):
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                signalled(process)
-    _, alive = psutil.wait_procs(processes, timeout=grace)
-    kill_processes(alive)
-
-
-def kill_processes(processes: list[psutil.Process]) -> None:
-    """KILL, and wait until they are gone."""
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(processes, timeout=5)
-
-
-def _ask_to_end(process: psutil.Process) -> None:
-    # What holds a sandbox ends with what is in it. Asked itself, it would kill that at once.
-    if process.name() != _HOLDER:
-        process.terminate()
-
-
-def marked(run_id: str, session: int = 0) -> list[psutil.Process]:
-    """The processes that carry a run's mark in their environment, wherever they went, and those that
-    are still in its session, whatever they did to their environment."""
-    found = []
-    me = os.getpid()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if (
-                process.pid != me
-                and (_in_session(process.pid, session) or _carries(process, run_id))
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process)
-    return found
-
-
-def _in_session(pid: int, session: int) -> bool:
-    return bool(session) and os.name == "posix" and os.getsid(pid) == session
-
-
-def _carries(process: psutil.Process, run_id: str) -> bool:
-    return bool(run_id) and hasattr(process, "environ") and process.environ().get(RUN_ID) == run_id
-
-
-def _started(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0
-
-
-def alive(pid: int, started: float) -> bool:
-    """Whether exactly this process still runs: pids are used again, start times are not."""
-    try:
-        process = psutil.Process(pid)
-        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def sweep(run_id: str, grace: float = 2.0) -> int:
-    """End everything that an earlier process of ours left of a run; how many there were."""
-    left = marked(run_id)
-    end_processes(left, grace)
-    return len(left)

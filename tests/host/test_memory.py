@@ -13,8 +13,8 @@ import pytest
 from aq.core.errors import AqError
 from aq.host import memory as module
 from aq.host.memory import HostMemory
-from aq.host.process import marked
 from aq.host.rundir import RunDir, RunNote
+from aq.host.tree import marked
 from tests.support.fleet import wait_until
 
 EVIDENCE = {"job:1:n": ("oid", 12.5, 99.25)}

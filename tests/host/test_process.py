@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aq.host.process import Child, Exit, alive, marked, sweep
+from aq.host.process import Child, Exit
+from aq.host.tree import alive, marked, sweep
 from tests.support.fleet import wait_until
 
 _ENV = {"PATH": os.environ["PATH"]}

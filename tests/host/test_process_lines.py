@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aq.host.process import Child, Exit, marked, sweep
+from aq.host.process import Child, Exit
+from aq.host.tree import marked, sweep
 from tests.host.fakes import FOREVER
 from tests.support.fleet import wait_until
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aq.host.process import marked
 from aq.host.rundir import RunDir, RunNote, leftover_runs
+from aq.host.tree import marked
 
 NOTE = RunNote("job", "ada", 3, "nonce", "run-id")
 

@@ -13,7 +13,8 @@ from aq.core.engine import budget
 from aq.core.manifest import Budget
 from aq.core.settle import Ending, Outcome
 from aq.host.config import HostConfig
-from aq.host.process import MAX_LINE, marked
+from aq.host.process import MAX_LINE
+from aq.host.tree import marked
 from tests.host.fakes import DONE, FENCE, FOREVER, Fake, fake_engine, say, tokens
 from tests.host.targets import Target
 from tests.support.fleet import wait_until
