@@ -128,7 +128,7 @@ def test_a_repositorys_url_leads_to_its_forge(
 
 
 @pytest.mark.parametrize(
-    "source", ["/srv/target.git", "./target.git", "C:/work/target", "file:///srv/target"]
+    "source", ["/srv/target.git", "./target.git", "C:/code/target", "file:///srv/target"]
 )
 def test_a_repository_on_no_forge_is_for_a_person(source: str) -> None:
     with pytest.raises(ConflictError, match="is on no forge"):

@@ -56,8 +56,8 @@ def mounts(options: tuple[str, ...]) -> list[tuple[str, str]]:
 
 def test_mounts_go_from_the_outside_in_so_that_the_inner_one_counts(root: Path) -> None:
     state = place(root, "state")
-    run, secret = place(root, "state/runs/a/1"), place(root, "state/runs/a/1/work/secret")
-    work, note = place(root, "state/runs/a/1/work"), place(root, "state/runs/a/1/run.json", "{}")
+    run, secret = place(root, "state/runs/a/1"), place(root, "state/runs/a/1/tree/secret")
+    work, note = place(root, "state/runs/a/1/tree"), place(root, "state/runs/a/1/run.json", "{}")
     room = Room(work, place(root, "state/runs/a/1/tmp"), (run,), (state, secret), (note,))
     found = mounts(bubblewrap_options(room))
     assert found[0] == ("--ro-bind", "/")
