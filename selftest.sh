@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 python=${PYTHON:-python3}
 venv=${AQ_VENV:-.venv}
 jobs=${AQ_TEST_JOBS:-2}
+# The tests start aq a thousand times over: its modules are compiled once, not each time.
+unset PYTHONDONTWRITEBYTECODE
 
 step() { printf '\n== %s\n' "$1"; }
 
