@@ -16,6 +16,7 @@ from aq.core.settingsfile import SettingsFile
 from aq.host.config import HostFile
 from aq.host.engines.declared import EngineFile
 from aq.ui.cli.table import COMMANDS
+from tests.attacks import threat_rows
 
 ROOT = Path(__file__).parent.parent
 EXIT_CODES = {
@@ -76,6 +77,7 @@ def tables() -> dict[str, str]:
         "exit-codes": _table(["code", "meaning"], [[str(code), text] for code, text in EXIT_CODES.items()]),
         "cadences": _table(["preset", "poll", "beat", "ttl", "grace", "patience", "push-interval"], cadences),
         "transitions": _transitions(),
+        "attacks": _table(["no", "attack", "what holds", "shown by"], threat_rows()),
     }
 
 
@@ -91,6 +93,7 @@ def with_tables(text: str) -> str:
 
 DOCUMENTS = (
     ROOT / "README.md",
+    ROOT / "SECURITY.md",
     *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "configuration", "engines")),
 )
 

@@ -10,6 +10,7 @@ import pytest
 
 from aq.core import errors
 from aq.ui.cli.table import COMMANDS
+from tests.attacks import ATTACKS, marked_tests
 from tests.docs_tables import DOCUMENTS, EXIT_CODES, ROOT, tables, with_tables
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,6 +25,10 @@ def test_the_tables_are_what_the_code_says(document: Path) -> None:
 def test_every_table_is_in_a_document() -> None:
     everything = "".join(document.read_text("utf-8") for document in DOCUMENTS)
     assert [name for name in tables() if f"<!-- {name} -->" not in everything] == []
+
+
+def test_every_attack_has_a_test_and_every_mark_an_attack() -> None:
+    assert set(marked_tests()) == set(ATTACKS)
 
 
 def test_every_exit_code_of_the_code_is_documented() -> None:
@@ -43,7 +48,7 @@ def test_the_architecture_fits_on_a_few_pages() -> None:
 
 
 def test_relative_links_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for document in [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text("utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 

@@ -19,12 +19,14 @@ def words(data: bytes) -> str:
     return str(caught.value)
 
 
+@pytest.mark.attack("S6", "S7", "S9", "S10")
 @pytest.mark.parametrize("name", FILES)
 def test_a_bad_file_is_refused_in_exactly_these_words(name: str) -> None:
     data, expected = FILES[name]
     assert words(data) == f"job.md:{expected}"
 
 
+@pytest.mark.attack("S8", "S13")
 @pytest.mark.parametrize("line", VALUES, ids=lambda line: line[:60])
 def test_a_bad_value_is_refused_in_exactly_these_words(line: str) -> None:
     assert words(front(line)) == f"job.md:2: {line.split(':')[0]}{VALUES[line]}"
@@ -60,6 +62,7 @@ def only_invalid(data: bytes) -> None:
     assert error is None or (str(error).startswith("job.md:") and error.line >= 1)
 
 
+@pytest.mark.attack("S6", "S9")
 @settings(max_examples=150, deadline=None)
 @given(
     st.binary(max_size=200) | st.binary(max_size=100).map(lambda data: b"---\n" + data + b"\n---\nDo it.\n")

@@ -190,6 +190,7 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.attack("S8")
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_file_means_exactly_this(name: str) -> None:
     text, expected = GOOD[name]

@@ -42,6 +42,7 @@ CASES = {
 }
 
 
+@pytest.mark.attack("S20")
 @pytest.mark.parametrize(("data", "wanted"), CASES.values(), ids=CASES)
 def test_what_a_terminal_would_obey_is_gone_at_every_cut(data: bytes, wanted: bytes) -> None:
     assert plain(data) == wanted

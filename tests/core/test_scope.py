@@ -108,6 +108,7 @@ GUARDS = [
 ]
 
 
+@pytest.mark.attack("S15")
 @pytest.mark.parametrize("path", GUARDS)
 def test_what_steers_agents_and_checks_is_a_guard(path: str) -> None:
     assert guard_of(path)
@@ -118,6 +119,7 @@ def test_other_files_are_none(path: str) -> None:
     assert guard_of(path) == ""
 
 
+@pytest.mark.attack("S15")
 def test_both_ends_of_a_move_count_and_build_output_does_not() -> None:
     changes = (
         Change("src/new", Kind.RENAMED, source="lib/old"),

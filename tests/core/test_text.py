@@ -151,11 +151,13 @@ def test_a_slot_is_the_last_multiple_of_its_period(now: str, every: int, slot: s
     assert latest_slot(now, every) == slot
 
 
+@pytest.mark.attack("S11")
 @pytest.mark.parametrize("name", ["a", "fix-login", "a_b", "0", "a" * 64, "com", "com10", "console"])
 def test_an_id_is_safe_as_a_path_a_ref_and_an_option(name: str) -> None:
     assert is_id(name)
 
 
+@pytest.mark.attack("S11")
 @pytest.mark.parametrize(
     "name",
     [

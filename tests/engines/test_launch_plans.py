@@ -174,6 +174,7 @@ def test_codex_reads_the_prompt_of_a_resumed_thread_from_standard_input(brief: B
 EVIL = ["--dangerously-skip-permissions", "-c", "a b", "a\nb", "", "$(x)", "../x", "é", "x" * 200]
 
 
+@pytest.mark.attack("S13")
 @pytest.mark.parametrize("engine", AGENTS)
 @pytest.mark.parametrize("session", EVIL)
 def test_a_session_that_could_be_an_option_is_not_passed_on(engine: str, session: str, brief: Brief) -> None:
@@ -203,6 +204,7 @@ def test_the_limits_of_mini_and_gemini_are_in_their_files(brief: Brief) -> None:
 ON_STDIN = {"claude", "codex", "gemini", "copilot", "opencode", "qwen", "cursor-agent", "amp", "crush"}
 
 
+@pytest.mark.attack("S17")
 @pytest.mark.parametrize("engine", AGENTS)
 def test_the_prompt_is_never_an_argument(engine: str, brief: Brief) -> None:
     brief.prompt.write_text("canary " * 10)
@@ -227,6 +229,7 @@ def test_the_program_that_was_found_is_the_one_that_runs(engine: str, brief: Bri
     assert launch(engine, brief, path="/opt/x").argv[0] == "/opt/x"
 
 
+@pytest.mark.attack("S16")
 @pytest.mark.parametrize("engine", AGENTS)
 def test_no_engine_is_redirected_by_a_variable_that_the_job_does_not_name(engine: str) -> None:
     assert not [name for name in ENGINES[engine].env if name.endswith(("_BASE_URL", "_API_BASE", "_URL"))]
@@ -238,6 +241,7 @@ def test_an_odd_prompt_reaches_mini_as_it_is(brief: Brief) -> None:
     assert yaml.safe_load(*launch("mini", brief).files.values())["run"]["task"] == said
 
 
+@pytest.mark.attack("S16")
 def test_mini_does_not_take_the_workspaces_configuration_for_its_own(brief: Brief) -> None:
     (brief.workspace / "mini.yaml").write_text("agent: {}\n")
     brief.prompt.write_text("- do it")

@@ -120,6 +120,7 @@ ENGINES = {
 }
 
 
+@pytest.mark.attack("S2")
 @pytest.mark.parametrize(("allow", "deny", "may"), ENGINES.values(), ids=ENGINES)
 def test_the_owner_says_which_engines_may_run(
     allow: tuple[str, ...], deny: tuple[str, ...], may: bool
@@ -127,6 +128,7 @@ def test_the_owner_says_which_engines_may_run(
     assert HostConfig("a", allow=allow, deny=deny).may_use("shell") is may
 
 
+@pytest.mark.attack("S2")
 @pytest.mark.parametrize(
     ("folder", "may"),
     [

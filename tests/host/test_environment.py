@@ -21,12 +21,14 @@ HOST = {
 FIXED = {"TERM": "dumb", "NO_COLOR": "1", "CI": "true", "GIT_TERMINAL_PROMPT": "0"}
 
 
+@pytest.mark.attack("S18")
 def test_a_child_sees_what_is_allowed_and_what_is_asked_for() -> None:
     seen = child_environment(HOST, ("ENGINE_KEY", "NOT_HERE"), {"AQ_JOB": "a"})
     basic = {"PATH": "/bin", "HOME": "/home/a", "LC_TIME": "C"}
     assert seen == {**basic, **FIXED, "ENGINE_KEY": "y", "AQ_JOB": "a"}
 
 
+@pytest.mark.attack("S16")
 @pytest.mark.parametrize("name", [*sorted(DROPPED), "CODEX_SANDBOX_NETWORK_DISABLED"])
 def test_what_changes_an_engines_ways_is_dropped_even_when_it_is_asked_for(name: str) -> None:
     assert name not in child_environment(HOST, (name,), {})

@@ -15,6 +15,7 @@ from tests.host.traps import BRANCH, Trap
 from tests.support.fleet import git
 
 
+@pytest.mark.attack("S12")
 def test_links_are_recorded_as_links_and_never_followed(trap: Trap) -> None:
     outside = trap.root / "outside"
     outside.mkdir()
@@ -128,6 +129,7 @@ def test_a_file_that_becomes_executable_is_seen(trap: Trap) -> None:
     assert (change.path, change.kind, change.mode) == ("src/a.py", Kind.MODE, "100755")
 
 
+@pytest.mark.attack("S15")
 def test_files_that_its_own_rules_hide_are_seen_and_outside_but_build_output_is_not(trap: Trap) -> None:
     trap.write(".gitignore", "*.o\nbuild/\nhidden*\n")
     trap.write("tools/.gitignore", "*\n")
@@ -160,6 +162,7 @@ def test_what_an_engine_leaves_for_itself_is_not_taken(trap: Trap) -> None:
     assert trap.seen(trap.take()) == {"new"}
 
 
+@pytest.mark.attack("S14")
 def test_an_agent_that_writes_its_objects_over_does_not_reach_the_mirror(trap: Trap) -> None:
     trap.sh("find .git/objects -type f -exec sh -c 'chmod +w \"$1\"; echo broken > \"$1\"' _ {} ';'")
     git(trap.workspaces.mirrors / next(iter(trap.workspaces.mirrors.glob("*.git"))).name, "fsck", "--strict")
@@ -188,6 +191,7 @@ def test_a_history_that_leads_elsewhere_gives_no_words_of_it_and_hangs_nothing(t
         assert seen == [()]
 
 
+@pytest.mark.attack("S14")
 @pytest.mark.parametrize("name", [".gitignore", ".gitattributes", ".gitmodules", "src/.gitignore"])
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_a_settings_file_that_is_a_pipe_is_told_and_nothing_waits_for_it(

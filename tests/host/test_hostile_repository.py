@@ -127,6 +127,7 @@ TRICKS: dict[str, tuple[Callable[[Trap], None], set[str]]] = {
 }
 
 
+@pytest.mark.attack("S14")
 @pytest.mark.parametrize(("plant", "more"), TRICKS.values(), ids=TRICKS)
 def test_nothing_planted_is_run_and_every_change_is_seen(
     trap: Trap, plant: Callable[[Trap], None], more: set[str]
@@ -161,6 +162,7 @@ NESTED = "git init -q nested && cd nested && echo 1 > deep && echo 2 > a.o && gi
 COMMIT = "git -c user.name=x -c user.email=x@y commit -qm inner"
 
 
+@pytest.mark.attack("S14", "S15")
 @pytest.mark.parametrize("commit", [COMMIT, "true"], ids=["with a commit", "without a commit"])
 def test_a_nested_repository_becomes_plain_files_and_its_settings_are_not_looked_at(
     trap: Trap, commit: str
@@ -226,6 +228,7 @@ def test_a_submodule_of_the_base_stays_as_it_is_and_what_is_put_into_it_is_told(
     assert git(trap.target.bare, "rev-parse", f"{BRANCH}:sub") == link
 
 
+@pytest.mark.attack("S14")
 @pytest.mark.parametrize("harm", ["rm -rf sub", "rm -rf sub; echo x > sub", "rm -rf sub; ln -s / sub"])
 def test_a_submodule_of_the_base_that_was_replaced_hides_nothing(trap: Trap, harm: str) -> None:
     link = with_submodule(trap)

@@ -47,6 +47,7 @@ def reported(kit: Kit, report: Any) -> Any:
     return kit.reports.get()
 
 
+@pytest.mark.attack("S19")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_shape_reaches_a_log_wherever_its_output_is_cut(kind: str, tmp_path: Path) -> None:
     data = f"a {BY_KIND[kind].example}\nb\n".encode()
@@ -61,6 +62,7 @@ def test_no_shape_reaches_a_log_wherever_its_output_is_cut(kind: str, tmp_path: 
         path.unlink()
 
 
+@pytest.mark.attack("S19")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_shape_reaches_a_record(kind: str, kit: Kit) -> None:
     words = f"it said {BY_KIND[kind].example}"
@@ -73,6 +75,7 @@ def test_no_shape_reaches_a_record(kind: str, kit: Kit) -> None:
     assert not any(leaked(kind, text if isinstance(text, str) else text.decode()) for text in texts)
 
 
+@pytest.mark.attack("S19")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_shape_reaches_a_commit_message(kind: str) -> None:
     words = BY_KIND[kind].example
@@ -89,6 +92,7 @@ def test_no_shape_reaches_a_warning_about_a_change(kind: str) -> None:
     assert not any(leaked(kind, warning) for warning in diff_warnings(text.encode()))
 
 
+@pytest.mark.attack("S19")
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_shape_reaches_json_output(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = f"it said\n{BY_KIND[kind].example}"
@@ -130,6 +134,7 @@ def test_values_of_the_environment_that_seem_secret_are_known(
     assert secret_values(environ) == values
 
 
+@pytest.mark.attack("S19")
 def test_a_known_value_reaches_no_report(kit: Kit) -> None:
     ended = reported(kit, Ended(FENCE, Outcome(Ending.FAILED, "agent", f"x {KNOWN}", model=KNOWN)))
     assert KNOWN not in repr(ended)

@@ -47,6 +47,7 @@ def untouched(place: Path) -> bool:
     return (root / "victim").read_text() == "precious\n" and not (root / "made").exists()
 
 
+@pytest.mark.attack("S24")
 @planted
 def test_what_is_written_takes_the_place_of_what_was_planted(
     place: Path, plant: Callable[[Path], None]
@@ -119,6 +120,7 @@ def test_folders_are_opened_before_they_are_removed(place: Path, monkeypatch: py
     assert len(list(place.parent.iterdir())) == 1
 
 
+@pytest.mark.attack("S24")
 def test_an_engine_that_plants_links_in_its_run_folder_reaches_nothing_outside(
     tmp_path: Path, target: Target
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_refused_branch_is_no_branch(mirror: Mirror, target: Target) -> None:
     assert not mirror.create("aq/job/1", work(mirror, "a", "1\n"))
 
 
+@pytest.mark.attack("S14")
 def test_hooks_of_the_mirror_are_not_run(mirror: Mirror, tmp_path: Path) -> None:
     hook = mirror.path / "hooks" / "pre-push"
     hook.parent.mkdir(exist_ok=True)

@@ -87,6 +87,7 @@ def test_it_writes_to_its_workspace_its_run_and_its_temporary_folders(cell: Cell
     assert not Path("/tmp/c").exists()
 
 
+@pytest.mark.attack("S17")
 @pytest.mark.parametrize("where", ["/", "/etc", "/usr", "/root", "/home", "/opt"])
 def test_it_writes_nowhere_else(cell: Cell, where: str) -> None:
     name = f"{where.rstrip('/')}/aq-{cell.run_id}"
@@ -95,6 +96,7 @@ def test_it_writes_nowhere_else(cell: Cell, where: str) -> None:
     assert not Path(name).exists()
 
 
+@pytest.mark.attack("S17", "S18")
 def test_it_reads_neither_keys_nor_the_state_nor_other_runs(cell: Cell) -> None:
     said = cell.said(
         f"cat {cell.root}/home/.ssh/canary {cell.root}/home/.netrc {cell.root}/state/mirrors/canary;"
@@ -131,6 +133,7 @@ def test_it_sees_no_process_of_the_host(cell: Cell) -> None:
     assert "reached" not in said
 
 
+@pytest.mark.attack("S17")
 def test_it_cannot_undo_its_walls(cell: Cell) -> None:
     said = cell.said(
         f"umount {cell.root}/state; mount -o remount,rw /; mount --bind / /tmp;"

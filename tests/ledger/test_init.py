@@ -159,6 +159,7 @@ def test_an_ordinary_branch_is_taken(branch: str) -> None:
     assert check_branch(branch) == branch
 
 
+@pytest.mark.attack("S13")
 @pytest.mark.parametrize("url", ["-oops", "ext::sh -c touch% x", "a\nb"])
 def test_a_remote_that_git_would_take_for_something_else_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(AqError):
@@ -172,6 +173,7 @@ def test_a_remote_that_is_away_is_try_later(tmp_path: Path) -> None:
     assert "cannot be reached" in done.stderr
 
 
+@pytest.mark.attack("S14")
 def test_init_does_not_run_the_clones_hooks_or_take_staged_files(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet", "-b", "main", "q")
     hook = tmp_path / "q/.git/hooks/pre-commit"

@@ -64,6 +64,7 @@ def huge_file(fleet: Fleet) -> None:
     commit(fleet.you)
 
 
+@pytest.mark.attack("S12")
 @pytest.mark.parametrize(
     "plant",
     [odd_beat_ref, gitlink_at("profiles"), gitlink_at("queue/spend"), commit_of_the_far_future, huge_file],
@@ -134,6 +135,7 @@ def test_a_broken_spend_file_lifts_no_limit(tmp_path: Path, hermetic_home: Path)
     fleet.end()
 
 
+@pytest.mark.attack("S2")
 def test_a_host_never_claims_a_folder_outside_its_roots_however_many_jobs_ask(
     fleet: Fleet, hermetic_home: Path, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ ODD = {
 }
 
 
+@pytest.mark.attack("S11", "S12")
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_entry_stops_no_host_and_shows_its_reason(fleet: Fleet, odd: str) -> None:
     mode, text, name, reason = ODD[odd]
@@ -83,6 +84,7 @@ def test_an_odd_entry_stops_no_host_and_shows_its_reason(fleet: Fleet, odd: str)
     assert tale.job("good").stage is Stage.TESTING
 
 
+@pytest.mark.attack("S11")
 @pytest.mark.parametrize(
     "name",
     [b"../x.md", b"..", b".", b"a/b.md", b"../../../../x.md", b"\xff\xfe.md", b".git"],
@@ -105,6 +107,7 @@ def test_a_name_that_git_itself_refuses_stops_no_host_and_shows_its_reason(fleet
     assert git(fleet.hub, "fsck", "--no-dangling", "--no-progress", "main", ok=False) == ""
 
 
+@pytest.mark.attack("S11")
 def test_two_names_that_differ_in_case_only_are_both_shown(fleet: Fleet) -> None:
     clone = fleet.you.path
     content = blob(clone)

@@ -184,6 +184,7 @@ def test_a_job_moved_by_hand_is_named_and_repaired_and_never_lost(fleet: Fleet, 
     tale.do(tale.claim_of("x"))
 
 
+@pytest.mark.attack("S3")
 def test_a_job_put_straight_into_testing_is_out_of_play(fleet: Fleet) -> None:
     tale = story(fleet)
     hand_write(fleet.you.path, "queue/testing/x.md", HELLO)
@@ -227,6 +228,7 @@ def test_a_file_with_the_id_of_a_shipped_job_is_out_of_play(fleet: Fleet) -> Non
     assert tale.job("x").stage is Stage.SHIPPED
 
 
+@pytest.mark.attack("S3")
 @pytest.mark.parametrize(
     ("stage", "text"),
     [
@@ -271,6 +273,7 @@ def test_a_record_that_was_garbled_by_hand_is_out_of_play(fleet: Fleet) -> None:
     assert fleet.you.aq("ship", "x", ok=False).returncode == 1
 
 
+@pytest.mark.attack("S19")
 def test_a_file_that_looks_like_a_secret_is_never_claimed_when_pushed_by_hand(fleet: Fleet) -> None:
     canary = "gh" + "p_" + "A1" * 18
     hand_write(fleet.you.path, f"{INBOX}/x.md", f"---\nengine: shell\n---\nuse {canary}\n")

@@ -29,6 +29,7 @@ class _Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.attack("S20")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -55,6 +56,7 @@ def test_columns_never_exceed_the_width_and_the_flexible_one_gives_way() -> None
     assert lines[1].endswith("…")
 
 
+@pytest.mark.attack("S20")
 def test_titles_and_messages_are_shown_as_they_are_and_never_obeyed(aq: Person, told: Story) -> None:
     told.testing("one", _PROMPT)
     aq("reject", "one", "-m", _EVIL, "--requeue")
@@ -65,6 +67,7 @@ def test_titles_and_messages_are_shown_as_they_are_and_never_obeyed(aq: Person, 
     assert _TITLE in aq("show", "one").out
 
 
+@pytest.mark.attack("S20")
 def test_the_log_of_a_hostile_run_is_printed_harmlessly(aq: Person, told: Story) -> None:
     told.testing("one")
     folder = aq.machine.path / "logs" / "one"
