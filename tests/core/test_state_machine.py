@@ -62,10 +62,10 @@ REPEATABLE = (Hold,)
 class Walk:
     """A queue, the leases that were ever held on it, and the moves that hosts and people may try."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, queue: Queue | None = None) -> None:
         self.random = random
         self.keys = random.sample(sorted(KEYS), random.randint(1, 8))
-        self.queue = Queue()
+        self.queue = queue or Queue()
         self.queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=LIMIT))
         self.fences: list[Fence] = []
         self.claims: dict[tuple[str, int], int] = {}
@@ -184,7 +184,7 @@ class Walk:
         if self.random.random() < 0.5:
             self.queue.at = later(self.queue.at, self.random.choice((60, 7200, 86400)))
         (move,) = self.random.choices(self.moves, self.weights)
-        operation = move()
+        operation = self.prepared(move())
         before = self.queue.now
         answer = self.queue.ask(operation)
         if isinstance(answer, Refusal):
@@ -194,6 +194,10 @@ class Walk:
         self.check(operation, answer)
         self.check_queue()
         assert isinstance(operation, REPEATABLE) or isinstance(operation.decide(self.queue.now), Refusal)
+
+    def prepared(self, operation: Operation) -> Operation:
+        """The operation as it is asked."""
+        return operation
 
     def check(self, operation: Operation, change: Change) -> None:
         """The laws of one step."""
