@@ -25,7 +25,7 @@ from tests.support.builders import Queue, settled
 from tests.support.fleet import FAST, Fleet, git, perform
 
 FULL = bool(os.environ.get("AQ_FULL"))
-EXAMPLES, STEPS = (2000, 50) if FULL else (5, 25)
+EXAMPLES, STEPS = (2000, 50) if FULL else (4, 40)
 SETTINGS = f"{FAST}budgets: {{default-usd: 1, fleet: {{usd: {LIMIT:g}, per: day}}}}\n"
 KEYS = {
     "a": "retry: {max: 0}",
