@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aq.core.instants import Instant
 from aq.core.lease import Fence, Lease
@@ -15,7 +15,8 @@ from aq.core.record import Record
 @dataclass(frozen=True, slots=True)
 class Job:
     """One job at one commit. `folder` is relative to `queue/`; `problem` says why it is out of play;
-    `profile` is as whom it runs: the manifest has its defaults already."""
+    `profile` is as whom it runs: the manifest has its defaults already, and the budget that a person
+    gave."""
 
     id: str
     stage: Stage
@@ -26,6 +27,12 @@ class Job:
     lease: Lease | None = None
     problem: str = ""
     profile: Profile = NO_PROFILE
+
+    def __post_init__(self) -> None:
+        # However a job is made: what is reserved, limited and shown is the budget that it has now.
+        given = self.record.budget
+        if given is not None and given != self.manifest.budget:
+            object.__setattr__(self, "manifest", replace(self.manifest, budget=given))
 
     @property
     def queued(self) -> Instant:

@@ -121,7 +121,7 @@ _TABLE_ROWS: tuple[tuple[Trigger, str, LeaseRule, str, str], ...] = (
         "building>failed building>inbox building>dead_letter review>failed review>inbox review>dead_letter",
         LeaseRule.DROPPED,
         "host",
-        "the run failed: retry, dead letter, or failed when its class is not retried",
+        "the run failed: retry, dead letter, failed if its class is not retried; on hold for a spent budget",
     ),
     (
         Trigger.VERIFY_CLAIM,
@@ -166,7 +166,7 @@ _TABLE_ROWS: tuple[tuple[Trigger, str, LeaseRule, str, str], ...] = (
         "inbox>inbox building>building review>review testing>testing shipped>shipped",
         LeaseRule.AS_IS,
         "person",
-        "record only: pause or hold lifted",
+        "record only: pause or hold lifted; with a new budget a new submission",
     ),
     (
         Trigger.FENCED,

@@ -15,7 +15,7 @@ from aq.core.errors import AqError, InvalidFileError
 from aq.core.ids import ID_PATTERN, is_id
 from aq.core.instants import parse_instant
 from aq.core.requirement import parse_requirement
-from aq.core.units import parse_count, parse_duration
+from aq.core.units import parse_count, parse_duration, parse_usd
 
 MAX_WHAT = 300
 REF_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$"
@@ -114,12 +114,6 @@ def _env_name(text: str) -> str:
     return text
 
 
-def _usd(text: str) -> float:
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
-        raise AqError(f"{text!r} is not an amount", "write a number such as 5 or 0.50")
-    return float(text)
-
-
 def _count_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,6}", text):
         raise AqError(f"{text!r} is not a whole number", "write 0, 1, 2, …")
@@ -151,7 +145,7 @@ Count = Annotated[
 Number = Annotated[
     int, BeforeValidator(_wrap(_count_number)), WithJsonSchema({"type": "integer", "minimum": 0})
 ]
-Usd = Annotated[float, BeforeValidator(_wrap(_usd)), WithJsonSchema({"type": "number", "minimum": 0})]
+Usd = Annotated[float, BeforeValidator(_wrap(parse_usd)), WithJsonSchema({"type": "number", "minimum": 0})]
 JobId = Annotated[str, BeforeValidator(_wrap(_job_id)), _text(ID_PATTERN, "fix-login")]
 Ref = Annotated[str, BeforeValidator(_wrap(_ref)), _text(REF_PATTERN, "main")]
 Name = Annotated[str, BeforeValidator(_wrap(_name)), _text(_NAME.pattern)]

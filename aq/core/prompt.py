@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aq.core.job import Job
 from aq.core.jobfile import parse_job
-from aq.core.leftover import leftover
+from aq.core.leftover import NOT_ITS_OWN, leftover
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.record import Record
 
@@ -18,8 +18,6 @@ LAST_NOTES = 10
 LAST_RUNS = 5
 MAX_QUOTE = 4000
 _MARK = 12
-# Ends that say nothing about the work.
-_NOT_ITS_OWN = ("released", "preempted", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ def _feedback(record: Record) -> str:
 
 
 def _endings(record: Record) -> str:
-    ended = [run for run in record.runs if run.ended and run.reason and run.outcome not in _NOT_ITS_OWN]
+    ended = [run for run in record.runs if run.ended and run.reason and run.outcome not in NOT_ITS_OWN]
     lines = (f"attempt {run.attempt} on {run.host}: {run.outcome}: {run.reason}" for run in ended)
     return _list(list(lines)[-LAST_RUNS:])
 

@@ -8,6 +8,7 @@ from typing import Any
 from aq.core.errors import AqError
 from aq.core.instants import Instant, require_instant
 from aq.core.lifecycle import Stage
+from aq.core.manifest import Budget
 
 FULL_RUNS = 20
 MAX_ROUNDS = 20
@@ -124,11 +125,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a person or a host said: feedback, an approval, a hold or a pause."""
+    """What a person or a host said: feedback, an approval, a hold or a pause. `about` is what kind of hold
+    it is, where it takes more than a word to lift it."""
 
     by: str
     at: Instant
     text: str = ""
+    about: str = ""
 
     def __post_init__(self) -> None:
         require_instant(self.at)
@@ -137,7 +140,8 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Record:
     """The whole history of a job in one value. `stage` and `blob` are what the last operation left:
-    a folder or a file that says otherwise was changed by hand."""
+    a folder or a file that says otherwise was changed by hand. `budget` is what a person gave the job in
+    place of what its file asks for."""
 
     stage: Stage = Stage.INBOX
     since: Instant | None = None
@@ -161,11 +165,16 @@ class Record:
     delivered: str = ""
     schedule: str = ""
     secret_allowed: bool = False
+    budget: Budget | None = None
     runs: tuple[Run, ...] = ()
     older: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_instant(self.since, self.queued, self.not_before)
+        if self.budget:
+            _require_usd(self.budget.usd)
+            if not all(0 <= limit <= MAX_USD for limit in (self.budget.tokens or 0, self.budget.wall or 0)):
+                raise AqError(f"{self.budget} is not a budget", "its limits are not below 0, and finite")
 
     @property
     def last_run(self) -> Run | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aq.core.instants import Instant, later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
+from aq.core.overrun import OVERRUN
 
 MAX_PREEMPTED = 3
 MAX_LOST = 3
@@ -18,11 +19,12 @@ FIRST_INFRA, MAX_INFRA = 30, 1800
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Where the job goes, from when it may run again, and why."""
+    """Where the job goes, from when it may run again, and why; `held` until a person acts."""
 
     stage: Stage
     not_before: Instant | None
     reason: str
+    held: bool = False
 
 
 def backoff(job: Job, at: Instant) -> Instant:
@@ -45,6 +47,8 @@ def _spread(job: Job, at: Instant, seconds: float) -> Instant:
 def after_failure(job: Job, failure: str, at: Instant) -> Next:
     """The next stage after a run that was charged and failed with this class."""
     retry = job.manifest.retry
+    if failure == OVERRUN and OVERRUN not in retry.on:
+        return Next(Stage.INBOX, None, "its budget is spent, a person may give it more", held=True)
     if failure not in retry.on:
         return Next(Stage.FAILED, None, f"{failure} is not retried")
     if job.record.attempts > retry.max:

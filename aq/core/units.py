@@ -9,6 +9,7 @@ from aq.core.errors import AqError
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
 _COUNT = re.compile(r"^(\d+(?:\.\d+)?)([kKmM]?)$")
+_AMOUNT = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
 _MULTIPLE = {"": 1, "k": 1_000, "m": 1_000_000}
 MAX_DURATION = 366 * 86400
 MAX_DIGITS = 15
@@ -23,6 +24,13 @@ def parse_duration(text: str) -> float:
     if seconds > MAX_DURATION:
         raise AqError(f"{text!r} is longer than 366 days", "write a shorter duration")
     return seconds
+
+
+def parse_usd(text: str) -> float:
+    """An amount in usd such as `5` or `0.50`."""
+    if not _AMOUNT.fullmatch(text):
+        raise AqError(f"{text!r} is not an amount", "write a number such as 5 or 0.50")
+    return float(text)
 
 
 def parse_count(text: str) -> int:

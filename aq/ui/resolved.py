@@ -11,6 +11,8 @@ from aq.core.manifest import Manifest
 from aq.core.profile import sources
 from aq.core.values import plain
 
+GIVEN = "`aq resume --budget`"
+
 
 class Resolved(NamedTuple):
     """One key's value as plain data, and where it is from."""
@@ -28,4 +30,5 @@ def written(name: str) -> str:
 def resolved(job: Job, asked: Manifest, defaults: Manifest) -> Iterator[Resolved]:
     """Every key of a job. `asked` is what its own file gives."""
     for name, source in sources(asked, job.profile, defaults).items():
-        yield Resolved(written(name), plain(getattr(job.manifest, name)), source)
+        given = name == "budget" and job.record.budget is not None
+        yield Resolved(written(name), plain(getattr(job.manifest, name)), GIVEN if given else source)

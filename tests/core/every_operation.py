@@ -228,6 +228,11 @@ def _ending() -> Iterator[Step]:
     yield "reject", lambda q: Reject(**q.common(), job="k", message="not good")
     yield "reject it again", lambda q: Reject(**q.common(), job="k", message="no")
     yield "fail for good", lambda q: _started(q, "f") or q.fail_of(q.fence("f"), "denied")
+    yield "spend a budget", lambda q: q.fail_of(q.started("g", budget=Budget(usd=1)), "budget", usd=1.5)
+    yield "hold what spent its budget", lambda q: Hold(**q.common("mac-1"), job="g", reason="freeze")
+    yield "resume what spent its budget", lambda q: ResumeJob(**q.common(), job="g")
+    yield "give it more", lambda q: ResumeJob(**q.common(), job="g", budget=Budget(usd=9, wall=3600))
+    yield "give it more again", lambda q: ResumeJob(**q.common(), job="g", budget=Budget(usd=9))
 
 
 def _fleet() -> Iterator[Step]:

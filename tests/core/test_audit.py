@@ -14,8 +14,8 @@ from aq.core.change import Change
 from aq.core.event import Event
 from aq.core.fleet import Lapse
 from aq.core.lifecycle import Stage, Trigger
-from aq.core.manifest import Deps, ReviewPolicy
-from aq.core.operations import AcceptRewind, PauseFleet, RemoveStray, Repair, Ship
+from aq.core.manifest import Budget, Deps, ReviewPolicy
+from aq.core.operations import AcceptRewind, PauseFleet, Reject, RemoveStray, Repair, ResumeJob, Ship
 from aq.core.settings import Amount, Spend
 from aq.core.snapshot import Problem
 from tests.support.builders import NOW, Queue, lease, manifest
@@ -115,6 +115,18 @@ def _claimed_often() -> Queue:
     return queue
 
 
+def _overrun() -> Queue:
+    queue = _started(budget=Budget(usd=1.0))
+    queue.do(queue.fail_of(queue.fence(), "budget", usd=1.5))
+    return queue
+
+
+def _given_more(**fields: Any) -> Queue:
+    queue = _overrun()
+    queue.do(ResumeJob(**queue.common(), job="a", budget=Budget(usd=2.0)))
+    return changed(queue, **fields) if fields else queue
+
+
 def _same_key() -> Queue:
     queue = Queue()
     queue.add("a", idempotency_key="k")
@@ -139,6 +151,9 @@ BROKEN: dict[str, tuple[Callable[[], Queue], str]] = {
     "a lease of an older epoch": (lambda: changed(_started(), lease=lease("a", epoch=7)), "I4"),
     "a result of somebody else": (lambda: told(_tested(), host="mac-9"), "I4"),
     "more claims than the bounds allow": (_claimed_often, "I5"),
+    "counters that begin anew by themselves": (lambda: changed(_started(), submission=2), "I5"),
+    "a new budget that counts nothing anew": (lambda: _given_more(submission=1), "I5"),
+    "a budget that a host changes": (lambda: changed(_started(), budget=Budget(usd=9.0)), "I5"),
     "a host that ships": (lambda: told(_shipped(), host="mac-1"), "I6"),
     "a job file that changes after its claim": (lambda: changed(_tested(), blob="blob-other"), "I7"),
     "one key and content twice": (_same_key, "I7"),
@@ -200,11 +215,21 @@ def _within() -> Queue:
     return queue
 
 
+def _rejected_again() -> Queue:
+    queue = _tested()
+    for _ in range(14):
+        queue.do(Reject(**queue.common(), job="a", message="no", requeue=True))
+        queue.do(queue.verified_of(_landed(queue, queue.claim())))
+    return queue
+
+
 FINE: dict[str, Callable[[], Queue]] = {
     "a host that ships by policy": lambda: told(_shipped(review_policy=ReviewPolicy("auto")), host="mac-1"),
     "a reclaim by the holder itself": lambda: _reclaimed(0, by="mac-1"),
     "dependencies that are far enough": _with_deps,
     "locks of others": _two_locks,
+    "a budget that a person raises": _given_more,
+    "a job that is rejected and runs again": _rejected_again,
     "a claim within the budget": _within,
 }
 

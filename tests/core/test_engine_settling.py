@@ -31,7 +31,9 @@ def test_a_failed_engine_is_given_back_or_charged_by_its_class(failure: str) -> 
     queue.do(operation)
     record = queue.job().record
     assert (record.attempts, record.infra) == ((0, 1) if policy(failure).released else (1, 0))
-    assert (queue.job().stage is Stage.INBOX) == policy(failure).released
+    held = failure == "budget"
+    assert (queue.job().stage is Stage.INBOX) == (policy(failure).released or held)
+    assert (queue.job().record.hold is not None) == held
 
 
 def test_a_release_names_its_class_and_keeps_cost_and_engine() -> None:

@@ -131,6 +131,7 @@ def test_a_job_whose_work_must_be_clean_is_told_to_commit() -> None:
 
 
 LEFT = ran(1, branch="aq/a/1", tip="1" * 40)
+SPENT = replace(LEFT, outcome="budget")
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,9 @@ LEFT = ran(1, branch="aq/a/1", tip="1" * 40)
         pytest.param((replace(LEFT, ended=None),), True, "", id="it has not ended"),
         pytest.param((ran(1),), True, "", id="nothing was left"),
         pytest.param((), True, "", id="the first run"),
+        pytest.param((SPENT,), False, LEFT.tip, id="its budget stopped it"),
+        pytest.param((SPENT, ran(2, outcome="released")), False, LEFT.tip, id="and the next had no luck"),
+        pytest.param((SPENT, ran(2, outcome="crash")), False, "", id="and the next went wrong"),
     ],
 )
 def test_a_run_that_goes_on_from_earlier_work_is_told_so(

@@ -139,9 +139,10 @@ def tried(attempts: int, epoch: int = 1, **retry: object) -> Job:
 
 @pytest.mark.parametrize("failure", FAILURE_CLASSES)
 def test_each_class_is_retried_or_not_by_default(failure: str) -> None:
-    assert after_failure(tried(1), failure, NOW).stage is (
-        Stage.INBOX if failure in RETRIED_BY_DEFAULT else Stage.FAILED
-    )
+    following = after_failure(tried(1), failure, NOW)
+    back = failure in RETRIED_BY_DEFAULT or failure == "budget"
+    assert following.stage is (Stage.INBOX if back else Stage.FAILED)
+    assert following.held == (failure == "budget")
 
 
 def test_a_retry_says_which_it_is_and_the_last_failure_that_it_was_the_last() -> None:

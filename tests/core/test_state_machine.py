@@ -109,6 +109,7 @@ class Walk:
                 **self.proven(), number=1, branch="b", tip=self.random.choice("cd") * 40, pushed=True
             ),
             "crash": lambda: queue.fail_of(self.fence()),
+            "overrun": lambda: queue.fail_of(self.fence(), "budget", usd=0.7),
             "denied": lambda: queue.fail_of(self.fence(), "denied"),
             "verify failed": lambda: queue.fail_of(self.fence(), "verify_failed", checks=FAILED),
             "release": lambda: queue.release_of(self.fence()),
@@ -138,6 +139,9 @@ class Walk:
             "approve": lambda: Approve(**self.about(Stage.REVIEW, Stage.TESTING)),
             "pause": lambda: PauseJob(**self.about(*LIVE)),
             "resume": lambda: ResumeJob(**self.about(*Stage)),
+            "more": lambda: ResumeJob(
+                **self.about(Stage.INBOX), budget=Budget(usd=self.random.choice((1.0, 4.0)))
+            ),
             "pause all": lambda: PauseFleet(**queue.common(), why=""),
             "resume all": lambda: ResumeFleet(**queue.common()),
         }
@@ -265,6 +269,7 @@ def test_no_sequence_of_operations_breaks_an_invariant(seed: int) -> None:
 def test_walks_reach_every_trigger_and_every_stage() -> None:
     """Or else the law above would hold for want of trying."""
     seen: set[tuple[str, str]] = set()
+    given = 0
     for seed in range(60):
         walk = Walk(Random(seed))
         for _ in range(STEPS):
@@ -272,7 +277,9 @@ def test_walks_reach_every_trigger_and_every_stage() -> None:
         seen |= {
             (change.event.op, str(edit.after.stage)) for change in walk.queue.changes for edit in change.jobs
         }
+        given += sum(job.record.budget is not None for job in walk.queue.now.jobs())
     assert {op for op, _ in seen} == set(Trigger) - {Trigger.REPAIR}
     assert {stage for _, stage in seen} == set(Stage)
     assert ("reclaim", "dead_letter") in seen
     assert ("reclaim", "review") in seen
+    assert given, "a person gave more to a job whose budget was spent"

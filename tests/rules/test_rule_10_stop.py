@@ -8,7 +8,8 @@ import pytest
 
 from aq.core.instants import day
 from aq.core.lifecycle import Stage
-from aq.core.operations import Cancel, Operation, PauseFleet, ResumeFleet, Verified
+from aq.core.manifest import Budget
+from aq.core.operations import Cancel, Operation, PauseFleet, ResumeFleet, ResumeJob, Verified
 from aq.core.results import Landed, Refused, Result
 from aq.core.settings import Amount
 from tests.support.fleet import FAST, Fleet, git, landed, op, perform
@@ -112,6 +113,21 @@ def test_of_two_claims_that_race_for_the_last_of_a_limit_exactly_one_lands(
     assert {type(result) for result in results} == {Landed, Refused}
     tale.ledger.fetch()
     assert len(list(tale.snapshot.leased())) == 1
+
+
+def test_of_two_jobs_that_a_person_gave_more_exactly_one_gets_the_last_of_the_days_money(
+    fleet: Fleet,
+) -> None:
+    settings(fleet, "budgets: {fleet: {usd: 5}}\n")
+    tale = story(fleet)
+    for name in ("one", "two"):
+        tale.building(name, paid(0.5))
+        tale.do(tale.fail_of(name, "budget", usd=0.5))
+        tale.do(ResumeJob(**op(), job=name, budget=Budget(usd=3.0)))
+    results = race(fleet, {"ada": "one", "bob": "two"})
+    assert {type(result) for result in results} == {Landed, Refused}
+    tale.ledger.fetch()
+    assert fleet_spend(tale) == Amount(3.0, 1.0)
 
 
 def test_a_claim_reserves_and_a_landing_settles_to_the_actual_cost(fleet: Fleet) -> None:

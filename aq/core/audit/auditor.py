@@ -16,7 +16,6 @@ from aq.core.lifecycle import Trigger
 _BY_HAND = re.compile(
     rf"{QUEUE}/(?:inbox/[^/]+|aq\.yaml|PAUSED|README\.md|[a-z_]+/\.gitkeep|\.[^/]+)|(?!{QUEUE}/).+"
 )
-_NEW_SUBMISSION = (Trigger.ADD, Trigger.SPAWN, Trigger.REQUEUE, Trigger.REPAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +139,10 @@ class Auditor:
             yield "I3", f"{event.op} of {event.job} touches {', '.join([*before, *strange][:5]) or 'nothing'}"
             return
         past = self._past.setdefault(event.job, Past())
-        if event.op in _NEW_SUBMISSION:
+        was = before[event.job]
+        if was is None or was.record.submission != after.record.submission:
             past.claims = past.allowed = 0
-        yield from breaches(Step(event, before[event.job], after, self.replay, past, was_paused))
+        yield from breaches(Step(event, was, after, self.replay, past, was_paused))
         yield from self._one_per_key(event, after)
         yield from self._one_per_lock(event, after)
 

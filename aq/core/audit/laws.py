@@ -12,6 +12,7 @@ from aq.core.event import Event
 from aq.core.instants import day
 from aq.core.layout import SPEND
 from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
+from aq.core.overrun import is_overrun
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Spend
 
@@ -25,6 +26,8 @@ _BY_HOLDER = (
     Trigger.PREEMPT,
     Trigger.FIX_ROUND,
 )
+
+_AGAIN = (Trigger.REQUEUE, Trigger.REPAIR)
 
 
 @dataclass
@@ -111,6 +114,18 @@ def _claims_bounded(step: Step) -> str:
     return "" if past.claims <= past.allowed else f"claim {past.claims} of at most {past.allowed}"
 
 
+def _submitted_by_a_person(step: Step) -> str:
+    """Counters that begin anew, and a budget that grows, are a person's to ask for."""
+    if step.before is None:
+        return ""
+    before, after, op = step.before.record, step.after.record, step.event.op
+    more = op == Trigger.RESUME_JOB and is_overrun(before) and not is_overrun(after)
+    again = op in _AGAIN or more or (op == Trigger.REJECT and step.after.stage is Stage.INBOX)
+    if after.submission != before.submission + again:
+        return f"submission {before.submission} became {after.submission} by {op}"
+    return f"{op} changed its budget" if after.budget != before.budget and not more else ""
+
+
 def _shipped_by_a_person(step: Step) -> str:
     if step.event.op not in (Trigger.SHIP, Trigger.PROMOTE) or not step.event.host:
         return ""
@@ -189,6 +204,7 @@ _LAWS: tuple[tuple[str, Callable[[Step], str]], ...] = (
     ("I4", _epoch),
     ("I4", _by_the_holder),
     ("I5", _claims_bounded),
+    ("I5", _submitted_by_a_person),
     ("I6", _shipped_by_a_person),
     ("I7", _file_kept),
     ("I8", _ready),

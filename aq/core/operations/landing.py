@@ -17,6 +17,7 @@ from aq.core.operations.base import (
     missing_job,
     returned_spend,
 )
+from aq.core.overrun import OVERRUN, hold_words, is_overrun
 from aq.core.record import CheckResult, Note, Run, Verdict
 from aq.core.retry import after_failure
 from aq.core.snapshot import Snapshot
@@ -121,7 +122,7 @@ class Unverified(_Judging):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail(Operation):
-    """The run failed with a class: again, dead letter, or failed."""
+    """The run failed with a class: again, dead letter, or failed; or on hold, when its budget stopped it."""
 
     fence: Fence
     failure: str
@@ -153,7 +154,12 @@ class Fail(Operation):
             if self.checks
             else None
         )
-        record = replace(record, not_before=following.not_before, verdict=verdict)
+        hold = (
+            Note(self.by, self.at, hold_words(job, record.runs[-1]), OVERRUN)
+            if following.held
+            else record.hold
+        )
+        record = replace(record, not_before=following.not_before, verdict=verdict, hold=hold)
         after = self.placed(job, following.stage, record)
         extra = (
             ("Aq-Reason", self.reason),
@@ -193,6 +199,9 @@ class Hold(Operation):
             or (job.lease and not self.fence)
         ):
             return missing_job(snapshot, self.job)
+        if is_overrun(job.record):
+            # Another hold in its place could be lifted without the money that it takes.
+            return Refusal(f"{job.id} is on hold already, as its budget is spent", done=True)
         record, spend = job.record, {}
         if self.fence:
             known = _known(record.runs[-1], self.usd, self.tokens)

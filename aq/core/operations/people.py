@@ -10,7 +10,9 @@ from aq.core.event import Event
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lifecycle import LIVE, Stage, Trigger
+from aq.core.manifest import Budget
 from aq.core.operations.base import Operation, ended_run, missing_job, out_of_play, returned_spend
+from aq.core.overrun import budget_words, is_overrun, raised
 from aq.core.record import Note, Record
 from aq.core.snapshot import Snapshot
 
@@ -234,17 +236,40 @@ class PauseJob(_Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeJob(_Asked):
-    """Lifts the pause or the hold of a job."""
+    """Lifts the pause or the hold of a job. One whose budget is spent needs a new `budget`, and begins a
+    new submission with it."""
+
+    budget: Budget | None = None
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused when there is nothing to lift."""
+        """Refused when there is nothing to lift, or more money is needed, or given where none is."""
         job = self.found(snapshot, *LIVE, Stage.SHIPPED)
         if isinstance(job, Refusal):
             return job
+        spent = is_overrun(job.record)
+        if self.budget is not None:
+            return self._raised(job, self.budget) if spent else _not_spent(job)
         if not job.record.pause and not job.record.hold:
             return Refusal(f"{job.id} is neither paused nor on hold", done=True)
-        record = replace(job.record, pause=None, hold=None)
+        if spent and not job.record.pause:
+            more = f"give it more, and it goes on: `aq resume {job.id} --budget usd=N` (or tokens=, wall=)"
+            return Refusal(f"{job.id} is on hold, as its budget is spent", more)
+        record = replace(job.record, pause=None, hold=job.record.hold if spent else None)
         return self.change(Trigger.RESUME_JOB, job, self.placed(job, job.stage, record, job.lease))
+
+    def _raised(self, job: Job, more: Budget) -> Change:
+        budget = raised(job.manifest.budget, more)
+        record = replace(_back_to_inbox(job.record, self.at), budget=budget, pause=None)
+        words = f"budget {budget_words(budget)}"
+        after = self.placed(job, job.stage, record)
+        return self.change(Trigger.RESUME_JOB, job, after, detail=words, extra=(("Aq-Reason", words),))
+
+
+def _not_spent(job: Job) -> Refusal:
+    return Refusal(
+        f"{job.id} is not on hold for its budget",
+        "a new budget is for a job that spent its own; write `budget:` into the file of a new job",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,9 +95,24 @@ def pause(
         return perform_all(queue, [PauseFleet(**asked(queue.who.name), why=why, stop=stop)], as_json=as_json)
 
 
-def resume(job: str = _MAYBE, as_json: bool = _JSON) -> int:
+def resume(
+    job: str = _MAYBE,
+    budget: str = typer.Option(
+        "",
+        "--budget",
+        metavar="LIMITS",
+        help="For a job that spent its budget: what each of its runs may spend from now on, such as "
+        "usd=10,tokens=2M,wall=4h.",
+    ),
+    as_json: bool = _JSON,
+) -> int:
     """Lift a pause or a hold."""
+    from aq.core.overrun import parse_budget
+
+    if budget and not job:
+        raise UsageError("--budget is for one job", "name it: `aq resume JOB --budget usd=10`")
     if job:
-        return _ask(ResumeJob, [job], as_json=as_json)
+        more = parse_budget(budget) if budget else None
+        return _ask(ResumeJob, [job], as_json=as_json, budget=more)
     with here() as queue:
         return perform_all(queue, [ResumeFleet(**asked(queue.who.name))], as_json=as_json)

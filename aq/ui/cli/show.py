@@ -9,6 +9,7 @@ import typer
 from aq.core.errors import AqError
 from aq.core.job import Job
 from aq.core.manifest import Manifest
+from aq.core.overrun import budget_words
 from aq.core.units import duration_text
 from aq.core.values import plain
 from aq.ui.cli.common import complete_jobs, here
@@ -91,6 +92,7 @@ def _lines(job: Job) -> list[str]:
         "host": job.lease.host if job.lease else "",
         "attempts": f"{record.attempts} of {manifest.retry.max + 1}" if record.epoch else "",
         "timeout": duration_text(manifest.timeout),
+        "budget": _budget(job),
         "needs": ", ".join((*manifest.deps.shipped, *manifest.deps.testing)),
         "lock": manifest.lock,
         "branch": f"{record.branch} {record.tip[:12]}" if record.tip else "",
@@ -105,6 +107,11 @@ def _lines(job: Job) -> list[str]:
     lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
     lines += [f"  approved   {clean(note.by)}, {note.at} {clean(note.text)}" for note in record.approvals]
     return lines
+
+
+def _budget(job: Job) -> str:
+    words = budget_words(job.manifest.budget)
+    return f"{words} (given by `aq resume --budget`)" if words and job.record.budget else words
 
 
 def _work_lines(queue: Queue, job: Job) -> list[str]:
