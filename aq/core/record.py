@@ -12,6 +12,7 @@ from aq.core.manifest import Budget
 
 FULL_RUNS = 20
 MAX_ROUNDS = 20
+CANCELLED, REJECTED = PERSONS_ENDS = "cancelled", "rejected"
 # Far above what engines can report, and far below where sums overflow.
 MAX_USD = 1e18
 
@@ -71,7 +72,8 @@ class Round:
 class Run:
     """One claim of the job. `outcome` is empty while it lasts; `usd` is None when unknown; `baseline`
     is the check that failed before the engine began; `model` and `version` are the engine's, as it told;
-    `outside` are changed paths that the job may not change, `warnings` what to look at in the work."""
+    `outside` are changed paths that the job may not change, `warnings` what to look at in the work;
+    `submission` is the one that it belongs to."""
 
     epoch: int
     host: str
@@ -97,6 +99,7 @@ class Run:
     version: str = ""
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    submission: int = 1
 
     def __post_init__(self) -> None:
         require_instant(self.started, self.ended)
@@ -125,8 +128,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a person or a host said: feedback, an approval, a hold or a pause. `about` is what kind of hold
-    it is, where it takes more than a word to lift it."""
+    """What a person or a host said: feedback, an approval, a hold or a pause. `about` is the kind of a hold
+    that takes more than a word to lift, or how a person ended the job."""
 
     by: str
     at: Instant
@@ -180,6 +183,13 @@ class Record:
     def last_run(self) -> Run | None:
         """The newest run, or None before the first claim."""
         return self.runs[-1] if self.runs else None
+
+    @property
+    def ended_by(self) -> Note | None:
+        """The person's word that ended the job, or None when its last run did."""
+        said = next((note for note in reversed(self.feedback) if note.about in PERSONS_ENDS), None)
+        last = self.last_run
+        return said if said and (last is None or not last.ended or said.at >= last.ended) else None
 
     def with_run(self, run: Run) -> Record:
         """The record with one more run; the oldest of more than 20 becomes one line."""

@@ -143,9 +143,9 @@ def note_of(job: Job, waits: str) -> str:
     if job.stage is Stage.TESTING:
         return f"waits for `aq ship {job.id}`"
     run = record.last_run
-    last = f"{run.outcome}: {run.reason}" if run and run.reason else (run.outcome if run else "")
-    said = record.feedback[-1].text if record.feedback else ""
-    return said or last
+    if record.ended_by:
+        return record.ended_by.text
+    return f"{run.outcome}: {run.reason}" if run and run.reason else (run.outcome if run else "")
 
 
 def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:

@@ -14,6 +14,11 @@ def run_lines(run: Run) -> Iterator[str]:
     words = f"{ended}: {run.reason}" if run.reason else ended
     span = f"{run.started} -> {run.ended or '…'}"
     yield f"  run {run.epoch:<6} {clean(run.host)}  {clean(run.engine)}  {span}  {clean(words)}"
+    yield from detail_lines(run)
+
+
+def detail_lines(run: Run) -> Iterator[str]:
+    """What there is to know of a run beyond how it ended."""
     if run.baseline:
         yield f"    red before it began: {clean(run.baseline)}"
     if run.outside:

@@ -175,6 +175,34 @@ def test_cancel_ends_a_live_job_and_drops_its_lease(stage: Stage) -> None:
         assert (left.record.runs[-1].outcome, left.record.runs[-1].ended) == ("cancelled", NOW)
 
 
+def test_who_ended_a_job_is_known_until_a_later_run_ends_it() -> None:
+    queue = Queue()
+    queue.tested()
+    assert queue.job().record.ended_by is None
+    queue.do(reject_of(queue))
+    ended = queue.job().record.ended_by
+    assert ended
+    assert (ended.by, ended.about) == ("alice", "rejected")
+    queue.do(requeue_of(queue))
+    queue.at = "2026-11-22T10:00:00Z"
+    queue.do(queue.fail_of(queue.claim(), "denied"))
+    assert queue.job().record.ended_by is None
+    never = Queue()
+    never.add()
+    never.do(cancel_of(never))
+    assert never.job().record.ended_by
+
+
+def test_a_run_belongs_to_its_submission() -> None:
+    queue = Queue()
+    queue.failed()
+    queue.do(requeue_of(queue))
+    queue.do(queue.land_of(queue.claim()))
+    queue.do(queue.reclaim_of(queue.fence()))
+    queue.do(queue.verify_claim_of())
+    assert [run.submission for run in queue.job().record.runs] == [1, 2, 2]
+
+
 def test_cancel_takes_a_broken_job_out_of_the_way() -> None:
     broken = replace(job("a", Stage.BUILDING, problem="its lease was written by hand"), lease=lease("a"))
     queue = Queue.having(broken)
@@ -183,7 +211,7 @@ def test_cancel_takes_a_broken_job_out_of_the_way() -> None:
         Stage.FAILED,
         "",
         None,
-        (),
+        (Note("alice", NOW, "cancelled", "cancelled"),),
     )
 
 

@@ -94,6 +94,7 @@ class Claim(_Taking):
             spend_day=today if reserved else "",
             score=self.score,
             profile=job.profile.pin,
+            submission=record.submission,
         )
         charged = replace(
             record.with_run(run),
@@ -139,6 +140,7 @@ class VerifyClaim(_Taking):
         record = job.record
         epoch, attempt, pin = record.epoch + 1, record.attempts, job.profile.pin
         run = Run(epoch, self.host, self.nonce, self.engine, self.at, attempt, verify_only=True, profile=pin)
+        run = replace(run, submission=record.submission)
         taken = replace(record.with_run(run), epoch=epoch)
         after = self.placed(job, Stage.REVIEW, taken, self.lease(job, epoch, attempt, pin))
         return self.change(

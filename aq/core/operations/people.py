@@ -13,7 +13,7 @@ from aq.core.lifecycle import LIVE, Stage, Trigger
 from aq.core.manifest import Budget
 from aq.core.operations.base import Operation, ended_run, missing_job, out_of_play, returned_spend
 from aq.core.overrun import budget_words, is_overrun, raised
-from aq.core.record import Note, Record
+from aq.core.record import CANCELLED, REJECTED, Note, Record
 from aq.core.snapshot import Snapshot
 
 
@@ -144,7 +144,9 @@ class Reject(_Asked):
                 f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it"
             )
         record = replace(
-            job.record, feedback=(*job.record.feedback, Note(self.by, self.at, self.message)), hold=None
+            job.record,
+            feedback=(*job.record.feedback, Note(self.by, self.at, self.message, REJECTED)),
+            hold=None,
         )
         target = Stage.INBOX if self.requeue else Stage.FAILED
         record = _back_to_inbox(record, self.at) if self.requeue else record
@@ -187,8 +189,9 @@ class Cancel(_Asked):
         record = job.record
         if job.lease and record.runs:
             record = ended_run(record, self.at, "cancelled", self.message)
-        note = (Note(self.by, self.at, f"cancelled: {self.message}"),) if self.message else ()
-        record = replace(record, hold=None, pause=None, feedback=record.feedback + note)
+        words = f"{CANCELLED}: {self.message}" if self.message else CANCELLED
+        note = Note(self.by, self.at, words, CANCELLED)
+        record = replace(record, hold=None, pause=None, feedback=(*record.feedback, note))
         spend = returned_spend(snapshot, job, None) if job.lease else None
         after = replace(self.placed(job, Stage.FAILED, record), problem="")
         return self.change(

@@ -14,6 +14,9 @@ from aq.ui.cli.common import complete_jobs, here
 from aq.ui.out import clean
 from aq.wiring import Queue
 
+_TAIL_BYTES = 16 * 1024
+_LONGEST = 500
+
 
 def logs(
     job: str = typer.Argument(..., help="The job's id.", autocompletion=complete_jobs),
@@ -48,6 +51,17 @@ def _path(folder: Path, epoch: int) -> Path | None:
         return path if path.exists() else None
     found = sorted((p for p in folder.glob("*.log") if p.stem.isdigit()), key=lambda p: int(p.stem))
     return found[-1] if found else None
+
+
+def last_lines(folder: Path, epoch: int, count: int = 10) -> tuple[str, ...]:
+    """The last lines that this machine has of a run's log: it was redacted when it was written."""
+    path = _path(folder, epoch) if epoch else None
+    if path is None or not path.is_file():
+        return ()
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()
+    return tuple(line[:_LONGEST] for line in lines[-count:])
 
 
 def _print(path: Path, *, follow: bool) -> None:

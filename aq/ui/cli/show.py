@@ -13,7 +13,9 @@ from aq.core.overrun import budget_words
 from aq.core.units import duration_text
 from aq.core.values import plain
 from aq.ui.cli.common import complete_jobs, here
+from aq.ui.cli.logs import last_lines
 from aq.ui.out import clean, columns, say, say_json, style
+from aq.ui.postmortem import Diagnosis, diagnose, diagnosis_lines
 from aq.ui.runlines import run_lines, verdict_lines
 from aq.wiring import Queue
 
@@ -34,10 +36,11 @@ def show(
         if whole:
             _show_resolved(found, text.encode(), queue.ledger.snapshot().settings.defaults, as_json=as_json)
             return
+        told = diagnose(found, last_lines(queue.paths.clone / "logs" / found.id, found.record.epoch))
         if as_json:
-            say_json(_as_json(found, text))
+            say_json({**_as_json(found, text), "diagnosis": told.as_json() if told else None})
             return
-        for line in [*_lines(found), *_work_lines(queue, found)]:
+        for line in [*_lines(found, told), *_work_lines(queue, found)]:
             say(line)
         say()
         say(clean(text.rstrip()))
@@ -78,15 +81,17 @@ def _as_json(job: Job, text: str) -> dict[str, Any]:
     }
 
 
-def _lines(job: Job) -> list[str]:
+def _lines(job: Job, told: Diagnosis | None) -> list[str]:
     record, manifest = job.record, job.manifest
     lines = [f"{style(clean(job.id), 'bold')}  {style(str(job.stage), 'cyan')}  priority {manifest.priority}"]
     if job.problem:
         lines.append(style(f"out of play: {clean(job.problem)}", "red"))
+    lines += diagnosis_lines(job, told) if told else []
     facts = {
         "title": manifest.title,
         "submitted": record.queued or "",
         "since": record.since or "",
+        "submission": f"{record.submission}" if record.submission > 1 else "",
         "engine": manifest.engine or manifest.engine_class,
         "profile": manifest.profile,
         "host": job.lease.host if job.lease else "",
@@ -101,7 +106,7 @@ def _lines(job: Job) -> list[str]:
         "paused": f"{record.pause.text} ({record.pause.by}, {record.pause.at})" if record.pause else "",
     }
     lines += [f"  {name:<10} {clean(value)}" for name, value in facts.items() if value]
-    for run in record.runs:
+    for run in () if told else record.runs:
         lines += run_lines(run)
     lines += verdict_lines(record.verdict) if record.verdict else []
     lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
