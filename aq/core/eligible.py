@@ -13,6 +13,7 @@ from aq.core.manifest import Manifest
 from aq.core.requirement import missing
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
+from aq.core.variables import withheld
 
 AGENT_CLASS = "agentic-coder"
 SANDBOX = "sandbox:fs"
@@ -179,7 +180,7 @@ def host_blockers(
         reasons.append(f"lacks repo:{manifest.repo}")
     if manifest.sandbox == "required" and SANDBOX not in offers:
         reasons.append(f"lacks {SANDBOX}")
-    return reasons + accepts.blockers(manifest)
+    return reasons + withheld(manifest.env, offers) + accepts.blockers(manifest)
 
 
 def work_below(job: Job, snapshot: Snapshot) -> tuple[str, ...]:

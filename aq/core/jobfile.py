@@ -203,7 +203,9 @@ class JobFile(Strict):
     tracker_item: Line | None = _key(None, "an issue tracker's item", "tracker-item")
     model: Value | None = _key(None, "the model that the engine is asked for")
     yolo: Flag = _key(False, "let the engine act without asking")
-    env: Many[EnvName] = _key((), "names of environment variables that the engine may see")
+    env: Many[EnvName] = _key(
+        (), "names of environment variables that the job may see, on hosts whose `job-env` lists them"
+    )
     labels: Many[Name] = _key((), "free words for filters")
     title: Line | None = _key(None, "a line for the board; default: the file's name")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
+from aq.core.variables import OFFER, withheld
 from aq.core.work import Brought, Order, Report
 from aq.host.config import HostConfig
 from aq.host.fixing import FIX, VERIFY
@@ -139,6 +140,9 @@ class Bench:
                 return f"cwd {manifest.cwd} does not exist here"
             if refused := self.kit.refused_cwd(manifest):
                 return refused
+        given = frozenset(f"{OFFER}{name}" for name in self.config.job_env)
+        if kept_back := withheld(manifest.env, given):
+            return kept_back[0]
         if self.config.sandbox == "required" and not sandbox():
             return f"host.yaml requires a sandbox, and none works here: {sandbox().why}"
         free = shutil.disk_usage(self.state if self.state.exists() else Path.home()).free

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,13 +16,39 @@ from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import AqError, InvalidFileError
 from aq.core.ids import is_id, slug
 from aq.core.manifest import Priority
-from aq.core.parsing import AbsolutePath, Duration, JobId, Line, Many, Name, Number, Strict, refuse, validate
+from aq.core.parsing import (
+    AbsolutePath,
+    Command,
+    Duration,
+    EnvName,
+    JobId,
+    Line,
+    Many,
+    Name,
+    Number,
+    Strict,
+    refuse,
+    validate,
+)
 
 
 def _slots(value: object) -> object:
     if value == "0":
         raise refuse("slots must be at least 1", "use `aq drain` for a host that takes no work")
     return value
+
+
+# What a requirement can name.
+_PROBE = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+
+
+def _probe_name(value: object) -> object:
+    if not isinstance(value, str) or not _PROBE.fullmatch(value):
+        raise refuse(f"{value!r} is not the name of a probe", "use a-z, 0-9, dot, dash and underscore")
+    return value
+
+
+ProbeName = Annotated[str, BeforeValidator(_probe_name)]
 
 
 class AcceptsForm(Strict):
@@ -47,6 +74,18 @@ class HostFile(Strict):
     allow: Many[Name] = Field(default=(), description="the only engines that may be used")
     deny: Many[Name] = Field(default=(), description="engines that may not be used")
     offers: Many[Line] = Field(default=(), description="more capabilities, such as has:licence")
+    probes: dict[ProbeName, Command] = Field(
+        default={},
+        description='more to look for, when `aq run` starts: `{license: "test -f /opt/tool/license"}`; a '
+        "command that ends with 0 offers `has:license`, or `license=1.2` with the first such version in its "
+        "output",
+    )
+    job_env: Many[EnvName] = Field(
+        default=(),
+        alias="job-env",
+        description="environment variables of `aq run` that a job may ask for with `env`; those that are set "
+        "are offered as `cred:NAME`; default: none",
+    )
     accepts: AcceptsForm = Field(
         default=AcceptsForm(),
         description="the only jobs that this host takes: `{products: […], labels: […], priorities: […], "
@@ -91,6 +130,8 @@ class HostConfig:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
+    probes: dict[str, str] = field(default_factory=dict)
+    job_env: tuple[str, ...] = ()
     stop_grace: float = 10.0
     stall: float = 900.0
     no_output: float = 3600.0
@@ -141,6 +182,8 @@ def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
         allow=form.allow,
         deny=form.deny,
         offers=form.offers,
+        probes=dict(form.probes),
+        job_env=form.job_env,
         stop_grace=form.stop_grace,
         stall=form.stall,
         no_output=form.no_output,

@@ -4,32 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-# No credentials: an engine's own come by its adapter, others by the job's `env:`.
-ALLOWED = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "TMPDIR",
-    "SYSTEMROOT",
-    "COMSPEC",
-    "PATHEXT",
-    "APPDATA",
-    "LOCALAPPDATA",
-    "USERPROFILE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
+from aq.core.variables import always
+
 # Names that change what an engine, git, node or python does because aq itself was started by one of
 # them: never passed on, whoever asks.
 DROPPED = frozenset(
@@ -60,7 +36,7 @@ def child_environment(
 ) -> dict[str, str]:
     """The environment of a child: what every child sees of the `host`'s, what is `asked` for by name,
     and the run's `own` variables, which win."""
-    names = [*ALLOWED, *(name for name in host if name.startswith("LC_")), *asked]
+    names = [*filter(always, host), *asked]
     seen = {name: host[name] for name in names if name in host and not is_dropped(name)}
     return {**seen, **_FIXED, **own}
 

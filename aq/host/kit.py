@@ -98,4 +98,5 @@ class Kit:
             "AQ_ATTEMPT": str(order.attempt),
             "AQ_HOST": fence.host,
         }
-        return child_environment(os.environ, (*order.manifest.env, *asked), own)
+        given = (name for name in order.manifest.env if name in self.config.job_env)
+        return child_environment(os.environ, (*given, *asked), own)

@@ -10,10 +10,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from aq.core.eligible import SANDBOX
+from aq.core.eligible import AGENT_CLASS, SANDBOX
+from aq.core.variables import OFFER
 from aq.host.config import HostConfig
 from aq.host.engines import engines
 from aq.host.engines.base import Auth, Engine, Probe
+from aq.host.engines.looking import ask
+from aq.host.environment import is_dropped
+from aq.host.hardware import hardware
 from aq.host.sandbox import sandbox
 
 _SYSTEMS = {"linux": "linux", "darwin": "mac", "win32": "windows"}
@@ -31,14 +35,16 @@ _TOOLS = {
     "gh": "--version",
     "glab": "--version",
     "uv": "--version",
-    "xcodebuild": "-version",
+    "xcode": "-version",
 }
+# The program of a tool that is called otherwise.
+_PROGRAMS = {"xcode": "xcodebuild"}
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _PROBE_SECONDS = 10
 
 
 def _version(tool: str) -> str | None:
-    path = shutil.which(tool)
+    path = shutil.which(_PROGRAMS.get(tool, tool))
     if not path:
         return None
     try:
@@ -62,19 +68,32 @@ def probe_offers(config: HostConfig) -> frozenset[str]:
         f"os:{system}",
         f"arch:{platform.machine().lower() or 'unknown'}",
         f"host:{config.name}",
-        f"cpus={os.cpu_count() or 1}",
+        f"python={platform.python_version()}",
+        *hardware(),
     }
-    offers.add(f"python={platform.python_version()}")
     with ThreadPoolExecutor(max_workers=8) as pool:
         offers |= {found for found in pool.map(_version, _TOOLS) if found}
-    for name, (_, probe) in _usable(config).items():
+        offers |= {found for found in pool.map(_probed, config.probes, config.probes.values()) if found}
+    for name, (engine, probe) in _usable(config).items():
         offers.add(f"engine:{name}")
+        offers |= {f"auth:{name}"} if probe.auth is Auth.YES and engine.kind == AGENT_CLASS else set()
         if probe.version and not any(offer.startswith(f"{name}=") for offer in offers):
             offers.add(f"{name}={probe.version}")
     offers |= {f"repo:{name}" for name in config.repos}
+    offers |= {f"{OFFER}{name}" for name in config.job_env if os.environ.get(name) and not is_dropped(name)}
     if sandbox():
         offers.add(SANDBOX)
     return frozenset(offers | set(config.offers))
+
+
+def _probed(name: str, command: str) -> str | None:
+    """What the owner's own probe says: by its exit code, and with the first version that it prints."""
+    shell = shutil.which("sh")
+    said = ask((shell, "-c", command), os.environ) if shell else None
+    if said is None or said[0] != 0:
+        return None
+    found = _VERSION.search(said[1])
+    return f"{name}={found[0]}" if found else f"has:{name}"
 
 
 def look_at_engines(config: HostConfig) -> dict[str, tuple[Engine, Probe]]:

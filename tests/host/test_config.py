@@ -30,6 +30,7 @@ def test_every_key_is_read(host_yaml: Path) -> None:
     host_yaml.write_text(
         "name: mac-2\nslots: 3\nroots: [/srv, /home]\nrepos: {billing: /srv/billing}\nallow: [shell]\n"
         "deny: [other]\noffers: [has:licence]\nstop-grace: 3s\nmin-disk: 5\n"
+        "probes: {licence: test -f /x}\njob-env: [NPM_TOKEN]\n"
         "stall: 5m\nno-output: 30m\ncommands: [make test, ruff check]\n"
     )
     assert load_host_config() == HostConfig(
@@ -40,6 +41,8 @@ def test_every_key_is_read(host_yaml: Path) -> None:
         allow=("shell",),
         deny=("other",),
         offers=("has:licence",),
+        probes={"licence": "test -f /x"},
+        job_env=("NPM_TOKEN",),
         stop_grace=3.0,
         stall=300.0,
         no_output=1800.0,
@@ -73,6 +76,18 @@ BAD = {
     "a name with a space": (
         "name: my mac\n",
         "1: name: 'my mac' is not a job id; use a-z, 0-9, - and _, at most 64, not a device name",
+    ),
+    "a probe with an odd name": (
+        'probes: {"a b": "true"}\n',
+        "1: probes.a b: 'a b' is not the name of a probe; use a-z, 0-9, dot, dash and underscore",
+    ),
+    "a probe that is a clause": (
+        'probes: {"os:linux": "true"}\n',
+        "1: probes.os:linux: 'os:linux' is not the name of a probe; use a-z, 0-9, dot, dash and underscore",
+    ),
+    "a variable with its value": (
+        "job-env: [A=b]\n",
+        "1: job-env.0: 'A=b' is not the name of an environment variable; write only the name",
     ),
     "no duration": (
         "stop-grace: soon\n",

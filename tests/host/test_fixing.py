@@ -65,7 +65,7 @@ class Rounds:
 @pytest.fixture
 def rounds(tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rounds]:
     monkeypatch.setenv("CANARY_TOKEN", CANARY)
-    config = HostConfig("ada", repos={"target": target.url}, stop_grace=0.5)
+    config = HostConfig("ada", repos={"target": target.url}, stop_grace=0.5, job_env=("CANARY_TOKEN",))
     with fake_engine(tmp_path, config, resumes=True) as made:
         yield Rounds(made)
 

@@ -7,9 +7,12 @@ import platform
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
+from aq.core.requirement import missing
 from aq.host.config import HostConfig
+from aq.host.engines import looking
 from aq.host.probe import probe_engines, probe_offers
 
 
@@ -64,3 +67,54 @@ def test_a_denied_engine_is_not_offered(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", str(tmp_path))
     assert probe_engines(HostConfig("ada")) == {"shell": "shell"}
     assert probe_engines(HostConfig("ada", deny=("shell",))) == {}
+
+
+PROBES = {
+    "a file that is there": ("test -d /", "has:x"),
+    "a file that is not": ("test -d /nowhere", None),
+    "a version": ("echo 'Copyright 2024'; echo 'release 12.4, V12.4.131'", "x=12.4"),
+    "a version on standard error": ("echo 3.1 >&2", "x=3.1"),
+    "a version and a failure": ("echo 3.1; exit 2", None),
+    "its own shell's syntax error": ("(", None),
+}
+
+
+@pytest.mark.parametrize(("command", "offer"), PROBES.values(), ids=PROBES)
+def test_the_owners_probe_offers_its_name_or_the_version_that_it_prints(
+    command: str, offer: str | None
+) -> None:
+    offers = probe_offers(HostConfig("ada", probes={"x": command}))
+    assert [*named(offers, "x="), *named(offers, "has:x")] == ([offer] if offer else [])
+
+
+def test_a_probe_that_hangs_is_given_up_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "PROBE_SECONDS", 0.3)
+    command = f"echo $$ > {tmp_path}/pid; exec sleep 60"
+    assert "has:x" not in probe_offers(HostConfig("ada", probes={"x": command}))
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+def test_only_variables_that_the_owner_lists_and_that_are_set_are_offered_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("A_TOKEN", "canary")
+    monkeypatch.setenv("B_TOKEN", "canary")
+    monkeypatch.setenv("EMPTY", "")
+    offers = probe_offers(HostConfig("ada", job_env=("A_TOKEN", "EMPTY", "NOT_HERE", "NODE_OPTIONS")))
+    assert named(offers, "cred:") == ["cred:A_TOKEN"]
+    assert not any("canary" in offer for offer in offers)
+
+
+def test_a_host_offers_its_memory_and_an_engines_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "codex"
+    tool.write_text("#!/bin/sh\necho codex-cli 0.169.0\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    looking.forget()
+    offers = probe_offers(HostConfig("ada"))
+    assert {"engine:codex", "auth:codex", "codex=0.169.0"} <= offers
+    assert "auth:shell" not in offers
+    assert missing(("memory>=1", "cpus>=1", "memory<100000", "has:memory"), offers) == ()
+    assert missing(("memory>=99999", "cpus<1"), offers) == ("memory>=99999", "cpus<1")

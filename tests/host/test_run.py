@@ -71,7 +71,9 @@ class Table:
 @pytest.fixture
 def table(tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     monkeypatch.setenv("CANARY_TOKEN", "canary" + "-value-of-a-token")
-    config = HostConfig("ada", repos={"target": target.url}, stop_grace=0.5)
+    config = HostConfig(
+        "ada", repos={"target": target.url}, stop_grace=0.5, job_env=("WANTED", "CANARY_TOKEN")
+    )
     made = Table(Bench(config, tmp_path / "state", tmp_path / "logs"), tmp_path)
     yield made
     for fence in made.bench.running:
@@ -116,7 +118,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def test_a_child_sees_the_allowed_names_and_no_others(table: Table, bare: set[str]) -> None:
-    table.ended("env > names", env=("WANTED", "NOT_HERE"), verify=command("env > checked"))
+    table.ended("env > names", env=("WANTED", "NOT_HERE", "SOME_API_KEY"), verify=command("env > checked"))
     table.checked()
     for name in ("names", "checked"):
         lines = (table.root / "state" / "runs" / "job" / "3" / "work" / name).read_text().splitlines()
@@ -320,6 +322,12 @@ REFUSALS = {
 def test_a_host_says_why_it_refuses(tmp_path: Path, cwd: str, roots: tuple[str, ...], why: str) -> None:
     bench = Bench(HostConfig("ada", roots=roots), tmp_path / "state", tmp_path / "logs")
     assert bench.why_not(Manifest(cwd=cwd.format(root=tmp_path))) == why.format(root=tmp_path)
+
+
+def test_a_variable_that_the_owner_does_not_list_is_refused(tmp_path: Path) -> None:
+    bench = Bench(HostConfig("ada", job_env=("A",)), tmp_path / "state", tmp_path / "logs")
+    assert bench.why_not(Manifest(env=("A", "PATH"))) == ""
+    assert "gives jobs no variable B (`job-env`" in bench.why_not(Manifest(env=("A", "B")))
 
 
 def test_a_full_disk_is_refused(tmp_path: Path) -> None:

@@ -113,11 +113,13 @@ def _said(argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str] | No
     except OSError:
         return None
     if key not in _answers:
-        _answers[key] = _ask(argv, env)
+        _answers[key] = ask(argv, env)
     return _answers[key]
 
 
-def _ask(argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str] | None:
+def ask(argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, str] | None:
+    """A command's exit code and output, of both kinds; None when it does not answer in time. What it
+    started ends with it."""
     # Into a file: a grandchild that holds a pipe would keep us waiting for ever.
     quiet = {"CI": "true", "NO_COLOR": "1", "TERM": "dumb", "DISABLE_AUTOUPDATER": "1"}
     home = env.get("HOME", "")
