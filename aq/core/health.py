@@ -65,6 +65,12 @@ def noted(breaker: Breaker, job: str, why: str, clock: float) -> Breaker:
     return Breaker((), breaker.rests + 1, clock + seconds, f"{count} went bad here, the last: {why}")
 
 
+def carried(breaker: Breaker, seconds: float) -> Breaker:
+    """The breaker on another clock, which is ahead of its own by so many seconds. That a run went well is
+    not carried along: who begins anew has to prove himself."""
+    return replace(breaker, until=breaker.until + seconds if breaker.until else 0.0, proven=False)
+
+
 def room(breaker: Breaker, fresh: int, clock: float) -> int | None:
     """How many runs may start now, None for any number. `fresh` are runs that may still fail fast: until
     one went well, no more are at stake than would let the host rest."""

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from aq.core.errors import AqError
 from aq.core.fleet import Cooling
+from aq.core.health import Breaker
 from aq.core.values import plain, revive
 from aq.host.clock import boot_id
 from aq.host.rundir import RunDir, leftover_runs
@@ -98,6 +100,18 @@ class HostMemory:
     def save_cooling(self, cooling: Mapping[str, Cooling]) -> None:
         """Keep them."""
         self._write("cooling.json", plain(dict(cooling)))
+
+    def load_breaker(self) -> Breaker:
+        """What went bad here lately; times are on the wall's clock."""
+        try:
+            found = revive(Breaker, json.loads((self.state / "breaker.json").read_text("utf-8")))
+            return replace(found, until=float(found.until), rests=int(found.rests), why=str(found.why))
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError):
+            return Breaker()
+
+    def save_breaker(self, breaker: Breaker) -> None:
+        """Keep it."""
+        self._write("breaker.json", plain(breaker))
 
     def orphans(self) -> Iterable[str]:
         """End what an earlier process of this host left running; the nonces of those runs. Only ever

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aq.core.eligible import AGENT_CLASS
-from aq.core.health import FAST, blame, noted, room
-from aq.core.instants import later
+from aq.core.health import FAST, LONGEST_REST, Breaker, blame, carried, noted, room
+from aq.core.instants import later, unix
 from aq.core.settle import Outcome
 from aq.runner.state import Held, State
 
@@ -19,9 +21,27 @@ def note_end(runner: State, held: Held, outcome: Outcome) -> None:
         return
     before = runner.breaker.rests
     runner.breaker = noted(runner.breaker, held.fence.job, why, clock)
+    # On the wall's clock: the machine may be started anew before the rest is over.
+    kept = carried(runner.breaker, unix(runner.clock.now()) - clock)
+    runner.write("breaker", lambda: runner.memory.save_breaker(kept))
     if runner.breaker.rests > before:
         runner.beat_due = 0.0
         runner.say(f"this host rests: {resting(runner)}")
+
+
+def remember(runner: State) -> None:
+    """Go on with what an earlier process of this host noted: a restart is no cure."""
+    clock = runner.clock.boottime()
+    found = carried(runner.memory.load_breaker(), clock - unix(runner.clock.now()))
+    runner.breaker = replace(found, until=min(found.until, clock + LONGEST_REST))
+    if resting(runner):
+        runner.say(f"this host rests: {resting(runner)}; `aq run --wake` if it is well again")
+
+
+def wake(runner: State) -> None:
+    """Somebody says that the host is well: forget what went bad."""
+    runner.breaker = Breaker()
+    runner.write("breaker", lambda: runner.memory.save_breaker(runner.breaker))
 
 
 def resting(runner: State) -> str:

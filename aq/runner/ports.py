@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from aq.core.change import Refusal
 from aq.core.fleet import Beat, Cooling
+from aq.core.health import Breaker
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lease import Fence
@@ -142,6 +143,12 @@ class MemoryPort(Protocol):
 
     def save_cooling(self, cooling: Mapping[str, Cooling]) -> None:
         """Keep them."""
+
+    def load_breaker(self) -> Breaker:
+        """What went bad here lately; times are on the wall's clock."""
+
+    def save_breaker(self, breaker: Breaker) -> None:
+        """Keep it."""
 
     def orphans(self) -> Iterable[str]:
         """End what earlier processes left running; the nonces of their runs."""

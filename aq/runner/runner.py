@@ -9,7 +9,7 @@ from aq.core.errors import FrozenError, TryLaterError
 from aq.core.operations import Claim, Operation, VerifyClaim
 from aq.core.results import Result, Waiting
 from aq.core.work import Brought
-from aq.runner import presence
+from aq.runner import breaker, presence
 from aq.runner.act import apply_result
 from aq.runner.decide import decide, verdict_of
 from aq.runner.deliver import brought
@@ -40,6 +40,7 @@ class Runner(State):
         this host left behind. Raises HostNameInUseError, FrozenError or TryLaterError."""
         self.orphans |= frozenset(self.memory.orphans())
         self.ledger.fetch()
+        breaker.remember(self)
         presence.take_name(self)
         for operation in self.spool.waiting():
             self.pending[operation.op_id] = operation

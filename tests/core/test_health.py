@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from aq.core.health import FAST, FIRST_REST, LIMIT, LONGEST_REST, Breaker, blame, noted, room
+from aq.core.health import FAST, FIRST_REST, LIMIT, LONGEST_REST, Breaker, blame, carried, noted, room
 from aq.core.settle import Ending, Outcome
 
 
@@ -101,3 +103,10 @@ def test_no_more_is_at_stake_than_lets_the_host_rest(breaker: Breaker, fresh: in
 )
 def test_a_fast_failure_counts_by_what_its_engine_can_tell(failure: str, kind: str, why: str | None) -> None:
     assert blame(Outcome(Ending.FAILED, failure), 0.2, kind) == why
+
+
+def test_what_is_carried_to_another_clock_has_to_prove_itself_anew() -> None:
+    rested = after("a", "b", "c")
+    moved = carried(rested, 1000.0)
+    assert moved == replace(rested, until=rested.until + 1000.0)
+    assert carried(Breaker(bad=("a",), proven=True), 1000.0) == Breaker(bad=("a",))

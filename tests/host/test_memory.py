@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from aq.core.errors import AqError
+from aq.core.health import Breaker
 from aq.host import memory as module
 from aq.host.memory import HostMemory
 from aq.host.rundir import RunDir, RunNote
@@ -94,6 +95,15 @@ def test_evidence_of_another_boot_is_dropped_because_the_clock_began_anew(
     HostMemory(tmp_path).save_evidence(EVIDENCE)
     monkeypatch.setattr(module, "boot_id", lambda: "the-next-boot")
     assert HostMemory(tmp_path).load_evidence() == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"until": "soon"}', '{"until": 1e999, "rests": "x"}'])
+def test_what_went_bad_is_kept_and_a_broken_file_is_no_memory_of_it(tmp_path: Path, text: str) -> None:
+    kept = Breaker(("a",), 2, 1_800_000_000.0, "crash after 0s")
+    HostMemory(tmp_path).save_breaker(kept)
+    assert HostMemory(tmp_path).load_breaker() == kept
+    (tmp_path / "breaker.json").write_text(text)
+    assert HostMemory(tmp_path).load_breaker() == Breaker()
 
 
 def note_of(root: Path, epoch: int, **more: object) -> RunNote:

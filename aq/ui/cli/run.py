@@ -32,12 +32,19 @@ def run_host(
     ),
     slots: int = typer.Option(None, "--slots", min=1, max=256, help="How many jobs run at once."),
     host: str = typer.Option("", "--host", help="This host's name in the fleet."),
+    wake: bool = typer.Option(
+        False, "--wake", help="Take work at once, although this host rests after runs that went bad."
+    ),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but errors."),
 ) -> int:
     """First Ctrl-C: finish what runs. Second: stop the engines, keep their work, release the jobs."""
+    from aq.runner import breaker
+
     say = _silence if quiet else _say
     with open_runner(Path.cwd(), host, slots, say) as runner:
         _on_signals(runner, say)
+        if wake:
+            breaker.wake(runner)
         many = "s" if runner.me.slots > 1 else ""
         engines = ", ".join(runner.me.engines) or "none"
         say(f"host {runner.me.host}: {runner.me.slots} slot{many}, engines: {engines}")
