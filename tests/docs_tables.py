@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from aq.core.engine.policy import POLICIES
 from aq.core.jobfile import JobFile
 from aq.core.lifecycle import TRANSITIONS
+from aq.core.profilefile import ProfileForm
 from aq.core.settings import CADENCES
 from aq.core.settingsfile import SettingsFile
 from aq.host.config import HostFile
@@ -70,6 +71,7 @@ def tables() -> dict[str, str]:
     return {
         "job-keys": _keys(JobFile),
         "settings-keys": _keys(SettingsFile),
+        "profile-keys": _keys(ProfileForm),
         "host-keys": _keys(HostFile),
         "engine-keys": _keys(EngineFile),
         "failure-classes": _failures(),

@@ -88,7 +88,8 @@ class SettingsFile(Strict):
     ] = Field(
         default={},
         description="what counts when the router compares hosts; built in: affinity 1, load 1, cost 0.5, "
-        "health 1, starvation 1 (also how fast waiting jobs age), fit 0.5; 0 turns a term off",
+        "health 1, starvation 1 (also how fast waiting jobs age), fit 0.5; 0 turns a term off, others are "
+        f"{LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, with a minus to count against",
     )
     wip: WipForm = Field(
         default=WipForm(), description="people: jobs that may wait for a person; building: leases at once"
