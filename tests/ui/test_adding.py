@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from aq.ui.checker import Question, Source, check
+from aq.ui.cli import add as adding
+from aq.ui.cli.common import here
 from tests.support.fleet import HELLO, Fleet
 from tests.support.story import Story, hand_write
 from tests.ui.conftest import Person
@@ -86,8 +90,24 @@ def test_check_without_a_file_reads_the_inbox_the_settings_and_the_queue(aq: Per
     (aq.machine.path / "queue/inbox/bad.md").write_text("---\nengine: [\n---\n")
     hand_write(aq.machine.path, _SETTINGS, "wipp: {}\n")
     out = aq("check", code=1).out
-    assert "queue/inbox/bad.md:" in out
-    assert "queue/aq.yaml:1: unknown key 'wipp'" in out
+    assert "bad  queue/inbox/bad.md:3: " in out
+    assert str(aq.machine.path) not in out, "a path is told once"
+    assert "bad  queue/aq.yaml:1: unknown key 'wipp'" in out
+
+
+def test_an_add_that_another_process_submits_from_the_spool_is_told_as_added(
+    aq: Person, fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Source("mine", "mine", HELLO.encode())
+    with here(intake=False) as queue:
+        operations = adding._spooled(queue, [source], check(Question((source,), False)), allow_secret=False)
+        aq("status")
+        job = operations[0].about
+        assert fleet.job(job), "the other process took it from the spool"
+        assert adding._submit(queue, operations, as_json=False) == 0
+        assert capsys.readouterr().out == f"added {job}\n"
+        assert adding._submit(queue, [replace(operations[0], op_id="x")], as_json=False) == 0
+        assert "is submitted already" in capsys.readouterr().out
 
 
 def test_check_of_a_file_that_is_not_there_is_refused(aq: Person) -> None:

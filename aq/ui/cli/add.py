@@ -17,6 +17,7 @@ from aq.ui.out import clean, say, say_json, style, tell
 if TYPE_CHECKING:
     from aq.core.manifest import Manifest
     from aq.core.operations import Operation
+    from aq.core.results import Result
     from aq.wiring import Queue
 
 
@@ -105,38 +106,58 @@ def _spooled(
 
 
 def _submit(queue: Queue, operations: list[Operation], *, as_json: bool) -> int:
-    from aq.core.results import Landed, Refused, Waiting
-
     code = 0
     results: list[dict[str, str]] = []
     expected = _expected(queue, operations)
     warned: list[dict[str, str]] = []
     for result in queue.ledger.perform(operations):
         queue.clone.submitted(result)
-        job = result.operation.about
-        match result:
-            case Landed():
-                results.append({"job": job, "commit": result.commit})
-                if not as_json:
-                    say(f"{style('added', 'green')} {clean(job)}")
-                for words in expected.get(job, ()):
-                    warned.append({"job": job, "warning": words})
-                    tell(f"{job}: {words}", "warning:", "yellow")
-            case Refused(refusal=refusal):
-                results.append({"job": job, "refused": str(refusal)})
-                if not refusal.done:
-                    tell(str(refusal), "aq:")
-                    code = 1
-                elif not as_json:
-                    say(clean(str(refusal)))
-            case Waiting(why=why):
-                results.append({"job": job, "waits": why})
-                tell(f"{job} is kept here and not in the queue yet: {why}", "aq:")
-                tell("    `aq run` or the next aq command submits it")
-                code = 75
+        job, commit = result.operation.about, _commit(queue, result)
+        if not commit:
+            fact, failed = _not_added(result, as_json=as_json)
+            results.append({"job": job, **fact})
+            code = failed or code
+            continue
+        results.append({"job": job, "commit": commit})
+        if not as_json:
+            say(f"{style('added', 'green')} {clean(job)}")
+        for words in expected.get(job, ()):
+            warned.append({"job": job, "warning": words})
+            tell(f"{job}: {words}", "warning:", "yellow")
     if as_json:
         say_json({"added": results, "warnings": warned})
     return code
+
+
+def _not_added(result: Result, *, as_json: bool) -> tuple[dict[str, str], int]:
+    """Say why; the fact and the exit code."""
+    from aq.core.results import Refused, reason_of
+
+    why = reason_of(result)
+    if not isinstance(result, Refused):
+        tell(f"{result.operation.about} is kept here and not in the queue yet: {why}", "aq:")
+        tell("    `aq run` or the next aq command submits it")
+        return {"waits": why}, 75
+    if not result.refusal.done:
+        tell(why, "aq:")
+        return {"refused": why}, 1
+    if not as_json:
+        say(clean(why))
+    return {"refused": why}, 0
+
+
+def _commit(queue: Queue, result: Result) -> str:
+    """The commit of this very operation. Another process of this clone may have submitted it from the
+    spool meanwhile."""
+    from aq.core.results import Landed, Refused
+
+    if isinstance(result, Landed):
+        return result.commit
+    if not isinstance(result, Refused) or not result.refusal.done:
+        return ""
+    ledger, operation = queue.ledger, result.operation
+    events = ledger.history.events(ledger.tip, operation.about)
+    return next((oid for oid, _, event in events if event and event.op_id == operation.op_id), "")
 
 
 def _expected(queue: Queue, operations: list[Operation]) -> dict[str, list[str]]:

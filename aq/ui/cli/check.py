@@ -42,7 +42,8 @@ def check(
     return 1 if bad else 0
 
 
-def _problem(path: Path) -> str:
+def _problem(path: Path, name: str) -> str:
+    """What is wrong with a file, told under this name; nothing when it is good."""
     from aq.core.settingsfile import parse_settings
     from aq.core.submission import checked
     from aq.ledger.intake import read_plain_file
@@ -50,9 +51,9 @@ def _problem(path: Path) -> str:
     try:
         content = read_plain_file(path)
         if path.name == "aq.yaml":
-            parse_settings(content, str(path))
+            parse_settings(content, name)
         else:
-            checked(content, str(path))
+            checked(content, name)
     except InvalidFileError as error:
         return str(error)
     except OSError as error:
@@ -64,7 +65,7 @@ def _files(paths: list[Path]) -> tuple[_Found, _Found]:
     """What is wrong with some files, and what would keep the good ones from starting in this queue."""
     from aq.ui.cli.common import here
 
-    found = [(str(path), _problem(path)) for path in paths]
+    found = [(str(path), _problem(path, str(path))) for path in paths]
     good = [path for path, (_, problem) in zip(paths, found, strict=True) if not problem]
     try:
         with here(intake=False) as queue:
@@ -99,7 +100,7 @@ def _queue_problems() -> tuple[_Found, _Found]:
         names = (
             sorted(path for path in inbox.glob("*.md") if path.name != "README.md") if inbox.is_dir() else []
         )
-        found = [(f"queue/inbox/{path.name}", _problem(path)) for path in names]
+        found = [(name, _problem(path, name)) for path in names for name in [f"queue/inbox/{path.name}"]]
         snapshot = queue.ledger.snapshot()
         found.append(("queue/aq.yaml", snapshot.settings_error))
         found += [(problem.path, problem.what) for problem in snapshot.problems]
