@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from aq.core.lifecycle import Stage
 from aq.ledger.paths import host_state
 from aq.ledger.store import load_config
 from tests.support.fleet import Fleet, wait_until
+from tests.support.story import Story
 from tests.ui.conftest import Person
 
 _LONG = "---\nengine: shell\n---\ntouch {0}/started\nsleep 600 & echo $! > {0}/pid\nwait\n"
@@ -121,7 +123,33 @@ def test_files_of_phase_0_run_unchanged_and_prose_is_never_executed(
     assert "lacks engine-class:agentic-coder" in said
 
 
-def test_logs_follow_until_ctrl_c_and_say_where_a_run_was(
+def test_logs_follow_until_the_run_is_over_or_ctrl_c(
+    aq: Person, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.building("one")
+    log = aq.machine.path / "logs" / "one" / "1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("begun\n")
+    sleep = time.sleep
+
+    def ends(seconds: float) -> None:
+        if told.job("one").lease:
+            log.write_text("begun\nended\n")
+            told.do(told.fail_of("one"))
+        sleep(seconds / 10)
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aq.ui.cli.logs.time.sleep", interrupted)
+    said = aq("logs", "one", "--follow", code=130)
+    assert said.out == "begun\n"
+    assert "Traceback" not in said.err
+    monkeypatch.setattr("aq.ui.cli.logs.time.sleep", ends)
+    assert aq("logs", "one", "--follow").out == "begun\nended\n"
+
+
+def test_logs_say_where_a_run_was_and_end_with_it(
     aq: Person, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.you.drop("one", "---\nengine: shell\n---\necho from the run\n")
@@ -134,11 +162,4 @@ def test_logs_follow_until_ctrl_c_and_say_where_a_run_was(
     ada = fleet.machine("ada")
     monkeypatch.chdir(ada.path)
     assert "from the run" in aq("logs", "one").out
-
-    def interrupted(_: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("aq.ui.cli.logs.time.sleep", interrupted)
-    said = aq("logs", "one", "--follow", code=130)
-    assert "from the run" in said.out
-    assert "Traceback" not in said.err
+    assert "from the run" in aq("logs", "one", "--follow").out

@@ -31,7 +31,7 @@ def logs(
         path = _path(queue.paths.clone / "logs" / found.id, epoch)
         if path is None:
             raise _not_here(queue, job, epoch)
-    _print(path, follow=follow)
+        _print(path, _Run(queue, found.id, int(path.stem)) if follow else None)
 
 
 def _not_here(queue: Queue, job: str, epoch: int) -> AqError:
@@ -64,14 +64,39 @@ def last_lines(folder: Path, epoch: int, count: int = 10) -> tuple[str, ...]:
     return tuple(line[:_LONGEST] for line in lines[-count:])
 
 
-def _print(path: Path, *, follow: bool) -> None:
+class _Run:
+    """A run that is followed: the queue is asked now and then whether it is over."""
+
+    def __init__(self, queue: Queue, job: str, epoch: int) -> None:
+        self._queue, self._job, self._epoch = queue, job, epoch
+        self._due = 0.0
+
+    def over(self) -> bool:
+        """Whether nothing more will be written; looks at the remote no more often than a host does."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        with contextlib.suppress(TryLaterError):
+            self._queue.ledger.fetch()
+        snapshot = self._queue.ledger.snapshot()
+        self._due = now + snapshot.settings.cadence.poll
+        found = snapshot.find(self._job)
+        runs = found.record.runs if found else ()
+        return all(run.ended for run in runs if run.epoch == self._epoch)
+
+
+def _print(path: Path, run: _Run | None) -> None:
+    """What the log has, and with a run what it gets until that is over."""
+    over = run is None
     with path.open(encoding="utf-8", errors="replace") as file:
         while True:
             text = file.read(65536)
             if text:
                 sys.stdout.write(clean(text))
                 sys.stdout.flush()
-            elif follow:
-                time.sleep(0.3)
-            else:
+            elif over or run is None:
                 return
+            else:
+                # What was written before the run was over is read after that is known.
+                over = run.over()
+                time.sleep(0.0 if over else 0.3)

@@ -37,19 +37,21 @@ def run_host(
     ),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but errors."),
 ) -> int:
-    """First Ctrl-C: finish what runs. Second: stop the engines, keep their work, release the jobs."""
+    """First Ctrl-C: finish what runs. Second: stop the engines, keep their work, release the jobs, and end
+    with 130."""
     from aq.runner import breaker
 
     say = _silence if quiet else _say
     with open_runner(Path.cwd(), host, slots, say) as runner:
-        _on_signals(runner, say)
+        signals = _on_signals(runner, say)
         if wake:
             breaker.wake(runner)
         many = "s" if runner.me.slots > 1 else ""
         engines = ", ".join(runner.me.engines) or "none"
         say(f"host {runner.me.host}: {runner.me.slots} slot{many}, engines: {engines}")
         _start(runner, say, patient=not (once or until_idle))
-        return _loop(runner, once=once, until_idle=until_idle)
+        code = _loop(runner, once=once, until_idle=until_idle)
+        return _FORCED if signals["count"] > 1 else code
 
 
 def _start(runner: Runner, say: Callable[[str], None], *, patient: bool) -> None:
@@ -85,28 +87,30 @@ def _loop(runner: Runner, *, once: bool, until_idle: bool) -> int:
     return EXIT_NEGATIVE if once and not worked else EXIT_OK
 
 
-def _on_signals(runner: Runner, say: Callable[[str], None]) -> None:
-    count = {"signals": 0}
+def _on_signals(runner: Runner, say: Callable[[str], None]) -> dict[str, int]:
+    """Obey Ctrl-C and its kin; how many there were."""
+    signals = {"count": 0}
 
     def handle(number: int, frame: FrameType | None) -> None:
         del number, frame
-        count["signals"] += 1
-        if count["signals"] == 1:
+        signals["count"] += 1
+        if signals["count"] == 1:
             say("finishing what runs; once more to stop it" if runner.held else "stopping")
-        elif count["signals"] == 2:
+        elif signals["count"] == 2:
             say("stopping the engines; their work is kept")
         else:
             sys.exit(_FORCED)
         runner.stop()
 
     def finish(number: int, frame: FrameType | None) -> None:
-        if count["signals"] == 0:
+        if signals["count"] == 0:
             handle(number, frame)
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
     if DRAIN_SIGNAL != signal.SIGTERM:
         signal.signal(DRAIN_SIGNAL, finish)
+    return signals
 
 
 def _say(line: str) -> None:
