@@ -17,6 +17,7 @@ from aq.core.variables import withheld
 
 AGENT_CLASS = "agentic-coder"
 SANDBOX = "sandbox:fs"
+_FORGE_TOOLS = ("has:gh", "has:glab")
 BROKEN = (Stage.FAILED, Stage.DEAD_LETTER)
 _PASSED_TESTING = (Stage.TESTING, Stage.SHIPPED)
 
@@ -181,6 +182,16 @@ def host_blockers(
     if manifest.sandbox == "required" and SANDBOX not in offers:
         reasons.append(f"lacks {SANDBOX}")
     return reasons + withheld(manifest.env, offers) + accepts.blockers(manifest)
+
+
+def delivery_blockers(manifest: Manifest, offers: frozenset[str]) -> list[str]:
+    """What a host lacks for delivering a job's shipped work: a pull request takes a forge's own tool."""
+    reasons = []
+    if manifest.repo and f"repo:{manifest.repo}" not in offers:
+        reasons.append(f"lacks repo:{manifest.repo}")
+    if manifest.deliver == "pr" and all(missing((tool,), offers) for tool in _FORGE_TOOLS):
+        reasons.append(f"lacks {' and '.join(_FORGE_TOOLS)}")
+    return reasons
 
 
 def work_below(job: Job, snapshot: Snapshot) -> tuple[str, ...]:

@@ -6,17 +6,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from aq.core.eligible import delivery_blockers
 from aq.core.fleet import Beat
 from aq.core.job import Job
-from aq.core.manifest import Manifest
 from aq.core.operations import Delivered, Hold, Operation
 from aq.core.plan import rendezvous
-from aq.core.requirement import missing
 from aq.core.work import Brought
 from aq.runner.state import State
 
 RETRY_SECONDS = 60.0
-_FORGE_TOOLS = ("has:gh", "has:glab")
 
 
 def deliver(runner: State, hosts: Mapping[str, Beat]) -> bool:
@@ -53,14 +51,9 @@ def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
     able = [
         name
         for name, beat in hosts.items()
-        if f"repo:{manifest.repo}" in beat.offers and not beat.stopped and _can_ask(manifest, beat)
+        if not beat.stopped and not delivery_blockers(manifest, beat.offers)
     ]
     return max(able, key=lambda name: rendezvous(name, job.id), default="") == runner.me.host
-
-
-def _can_ask(manifest: Manifest, beat: Beat) -> bool:
-    """Whether a host can deliver in the way that is asked: a pull request takes a forge's own tool."""
-    return manifest.deliver != "pr" or any(not missing((tool,), beat.offers) for tool in _FORGE_TOOLS)
 
 
 def brought(runner: State, report: Brought) -> list[Operation]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from aq.host.config import HostConfig
 from aq.host.escape import try_to_escape
 from aq.host.sandbox import sandbox, switched_off
-from aq.ui.diagnosis import Finding
+from aq.ui.finding import Finding
 
 
 def sandbox_findings(config: HostConfig) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import pytest
 from aq.core.eligible import (
     budget_blockers,
     confinement,
+    delivery_blockers,
     dep_blockers,
     engine_wanted,
     fleet_blockers,
@@ -226,3 +227,18 @@ CONFINED = {
 @pytest.mark.parametrize(("said", "wanted"), CONFINED.items(), ids=str)
 def test_the_stricter_of_job_and_owner_confines(said: tuple[str, str], wanted: str) -> None:
     assert confinement(*said) == wanted
+
+
+@pytest.mark.parametrize(
+    ("keys", "offers", "lacks"),
+    [
+        ({"deliver": "merge"}, (), []),
+        ({"deliver": "merge", "repo": "app"}, (), ["lacks repo:app"]),
+        ({"deliver": "pr", "repo": "app"}, ("repo:app", "glab=1.2"), []),
+        ({"deliver": "pr"}, (), ["lacks has:gh and has:glab"]),
+    ],
+)
+def test_a_host_delivers_only_where_and_with_what_it_has(
+    keys: dict[str, str], offers: tuple[str, ...], lacks: list[str]
+) -> None:
+    assert delivery_blockers(manifest(**keys), frozenset(offers)) == lacks

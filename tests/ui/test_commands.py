@@ -229,7 +229,9 @@ def test_doctor_repairs_what_a_hand_edit_broke(aq: Person, fleet: Fleet, told: S
     assert "moved is out of play" in aq("doctor", code=1).out
     fixed = aq("doctor", "--fix", "--json").json["findings"]
     assert any("repair moved" in finding["what"] for finding in fixed)
-    assert aq("doctor").out.endswith("0 bad, 0 to note\n")
+    assert aq("doctor").out.endswith(
+        "no host is live, and 1 jobs are in the inbox\n      start `aq run` on a machine\n0 bad, 1 to note\n"
+    )
     assert aq("show", "moved", "--json").json["stage"] == "inbox"
 
 

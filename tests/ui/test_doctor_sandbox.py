@@ -9,7 +9,7 @@ from aq.host.escape import Trial
 from aq.host.sandbox import Sandbox, sandbox
 from aq.ui import confinement
 from aq.ui.confinement import sandbox_findings
-from aq.ui.diagnosis import Finding
+from aq.ui.finding import Finding
 
 BOX = Sandbox("/usr/bin/bwrap")
 HELD, LEAKED = Trial("reading a hidden file", True), Trial("writing into the home folder", False)

@@ -16,7 +16,8 @@ from aq.core.event import subject
 from aq.core.instants import instant
 from aq.core.operations import AcceptRewind, Operation, RemoveStray, Repair
 from aq.ui.cli.common import asked, perform
-from aq.ui.diagnosis import Finding, queue_findings
+from aq.ui.diagnosis import queue_findings
+from aq.ui.finding import Finding
 from aq.ui.out import clean, say, say_json, style
 from aq.wiring import Queue, open_queue
 

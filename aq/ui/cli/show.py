@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import typer
 
 from aq.core.errors import AqError
+from aq.core.instants import instant
 from aq.core.job import Job
 from aq.core.manifest import Manifest
 from aq.core.overrun import budget_words
 from aq.core.units import duration_text
 from aq.core.values import plain
+from aq.ui.board import listed_live
 from aq.ui.cli.common import complete_jobs, here
 from aq.ui.cli.logs import last_lines
+from aq.ui.fleet_diagnosis import stuck_delivery
 from aq.ui.out import clean, columns, say, say_json, style
 from aq.ui.postmortem import Diagnosis, diagnose, diagnosis_lines
 from aq.ui.runlines import run_lines, verdict_lines
@@ -40,7 +44,7 @@ def show(
         if as_json:
             say_json({**_as_json(found, text), "diagnosis": told.as_json() if told else None})
             return
-        for line in [*_lines(found, told), *_work_lines(queue, found)]:
+        for line in [*_lines(found, told), *_delivery_lines(queue, found), *_work_lines(queue, found)]:
             say(line)
         say()
         say(clean(text.rstrip()))
@@ -117,6 +121,13 @@ def _lines(job: Job, told: Diagnosis | None) -> list[str]:
 def _budget(job: Job) -> str:
     words = budget_words(job.manifest.budget)
     return f"{words} (given by `aq resume --budget`)" if words and job.record.budget else words
+
+
+def _delivery_lines(queue: Queue, job: Job) -> list[str]:
+    """Why shipped work does not get any further."""
+    grace = queue.ledger.snapshot().settings.cadence.grace
+    stuck = stuck_delivery(job, listed_live(queue.ledger.beats, instant(time.time()), grace))
+    return [f"  waits      {clean(stuck)}: `aq doctor` says what to do"] if stuck else []
 
 
 def _work_lines(queue: Queue, job: Job) -> list[str]:
