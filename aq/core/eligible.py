@@ -33,16 +33,21 @@ def job_blockers(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     reasons += _pause_blockers(job)
     if record.hold:
         reasons.append(f"on hold: {record.hold.text}")
-    for moment, why in ((manifest.not_before, "not before"), (record.not_before, "retries at")):
-        if moment and moment > now:
-            reasons.append(f"{why} {moment}")
+    reasons += _not_yet(manifest.not_before, "not before", now) + _not_yet(
+        record.not_before, "retries at", now
+    )
     reasons += dep_blockers(manifest, snapshot)
     return reasons + _lock_blockers(job, snapshot)
 
 
-def verify_blockers(job: Job, snapshot: Snapshot) -> list[str]:
+def verify_blockers(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     """What keeps a landed job from being verified anywhere: a verify takes a lease like a run."""
-    return _pause_blockers(job) + _lock_blockers(job, snapshot)
+    waits = _not_yet(job.record.not_before, "is verified again at", now)
+    return _pause_blockers(job) + waits + _lock_blockers(job, snapshot)
+
+
+def _not_yet(moment: Instant | None, why: str, now: Instant) -> list[str]:
+    return [f"{why} {moment}"] if moment and moment > now else []
 
 
 def _pause_blockers(job: Job) -> list[str]:

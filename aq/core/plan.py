@@ -80,7 +80,10 @@ def plan(
     to_verify = [
         job
         for job in snapshot.jobs(Stage.REVIEW)
-        if job.to_be_verified and job.record.tip and not job.problem and not verify_blockers(job, snapshot)
+        if job.to_be_verified
+        and job.record.tip
+        and not job.problem
+        and not verify_blockers(job, snapshot, now)
     ]
     for job in sorted(to_verify, key=lambda job: job.order):
         planner.verify(job)

@@ -45,7 +45,7 @@ def verdict_of(runner: State, held: Held, report: Ended | Checked | Fixed) -> li
     if held.fenced:
         return _fenced(runner, held)
     if report.error:
-        return [Release(**at, fence=fence, reason=report.error)]
+        return [Release(**at, fence=fence, reason=report.error, broken=not held.stopping)]
     manifest = held.job.manifest
     return [settle_verify(fence, report.checks, at["at"], at["op_id"], manifest, report.progress)]
 

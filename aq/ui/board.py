@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from aq.core.eligible import verify_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
@@ -72,7 +73,9 @@ def make_board(
     rows: list[Row] = []
     for stage in stages:
         jobs = _listed(snapshot, stage, limit)
-        rows += [_row(job, waiting.get(job.id, ""), now, live) for job in jobs]
+        rows += [
+            _row(job, waiting.get(job.id, "") or _unverified(job, snapshot, now), now, live) for job in jobs
+        ]
     counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
     counts[str(Stage.SHIPPED)] = len(snapshot.archive)
     used = sum(1 for _ in snapshot.leased())
@@ -119,6 +122,11 @@ def _row(job: Job, waits: str, now: Instant, live: Mapping[str, Beat]) -> Row:
     )
 
 
+def _unverified(job: Job, snapshot: Snapshot, now: Instant) -> str:
+    """What keeps a landed job from being verified."""
+    return next(iter(verify_blockers(job, snapshot, now)), "") if job.to_be_verified else ""
+
+
 def _stalled(job: Job, live: Mapping[str, Beat]) -> bool:
     """Whether the host that runs the job says that its engine has put nothing out for long."""
     beat = live.get(job.lease.host) if job.lease else None
@@ -139,7 +147,7 @@ def note_of(job: Job, waits: str) -> str:
     if job.stage is Stage.REVIEW:
         if job.lease:
             return _round(job) or "verifying"
-        return "to be verified" if job.to_be_verified else f"waits for `aq promote {job.id}`"
+        return (waits or "to be verified") if job.to_be_verified else f"waits for `aq promote {job.id}`"
     if job.stage is Stage.TESTING:
         return f"waits for `aq ship {job.id}`"
     run = record.last_run

@@ -12,9 +12,10 @@ from aq.core.instants import unix
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Retry
 from aq.core.operations import Hold, PauseFleet, PauseJob, Preempt
+from aq.core.plan import plan
 from aq.core.record import Record
 from aq.core.settings import Amount, Budgets
-from tests.support.builders import NOW, OFFERS, VERIFY, Queue
+from tests.support.builders import NOW, OFFERS, VERIFY, Queue, beat
 
 DAY = NOW[:10]
 
@@ -144,6 +145,30 @@ def test_a_branch_that_kills_every_verifier_is_dead_letter() -> None:
         queue.do(queue.verify_claim_of())
         returned(queue, "lost")
         assert queue.job().stage is expected
+
+
+def test_a_verify_that_nobody_could_run_waits_before_the_next_one_tries() -> None:
+    queue = Queue()
+    queue.do(queue.release_of(queue.landed(verify=VERIFY), broken=True))
+    again = queue.job().record.not_before
+    assert again
+    assert 20 < unix(again) - unix(NOW) < 40
+    assert plan(queue.now, {"mac-2": beat("mac-2")}, queue.at).assignments == ()
+    queue.refused(queue.verify_claim_of(), f"is verified again at {again}")
+    queue.at = again
+    assert plan(queue.now, {"mac-2": beat("mac-2")}, queue.at).assignments[0].verify
+    queue.do(queue.verify_claim_of())
+    assert queue.job().record.not_before is None
+    queue.do(queue.release_of(queue.fence(), broken=True))
+    second = queue.job().record.not_before
+    assert second
+    assert unix(second) - unix(queue.at) > 40, "it waits longer each time"
+
+
+def test_a_verify_that_an_operator_stopped_is_taken_at_once() -> None:
+    queue = Queue()
+    queue.do(queue.release_of(queue.landed(verify=VERIFY)))
+    queue.do(queue.verify_claim_of())
 
 
 def test_preempt_is_only_for_building() -> None:

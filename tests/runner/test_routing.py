@@ -11,7 +11,7 @@ from aq.core.accepts import Accepts
 from aq.core.lifecycle import Stage
 from tests.runner.hosts import host
 from tests.support.fleet import Fleet, add
-from tests.support.story import hand_write
+from tests.support.story import hand_write, story
 
 _JOB = "---\nengine: shell\n{}\n---\ntrue\n"
 
@@ -50,3 +50,20 @@ def test_a_run_is_told_the_persona_and_has_the_defaults_of_its_profile(
         add(fleet.you.ledger(), "job", text)
         found = ada.reaches("job", Stage.TESTING)
         assert found.record.runs[-1].profile == found.profile.pin != ""
+
+
+def test_a_verify_that_cannot_run_is_given_back_with_a_wait(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story(fleet).to_be_verified("job")
+    with host(fleet, monkeypatch) as ada:
+
+        def given_back() -> str:
+            found = ada.job("job")
+            return (found.record.not_before or "") if found and not found.lease else ""
+
+        again = ada.until(given_back, what="the job back in review, with a wait")
+        ada.ticks(5)
+        assert sum(line.startswith("verify-claim ") for line in fleet.events()) == 1
+    assert f"is verified again at {again}" in fleet.you.aq("why", "job").stdout
+    assert f"is verified again at {again}" in fleet.you.aq("status").stdout

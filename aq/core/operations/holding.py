@@ -132,7 +132,7 @@ class VerifyClaim(_Taking):
         job = snapshot.stages.get(Stage.REVIEW, {}).get(self.job)
         if job is None or not job.to_be_verified or not job.record.tip:
             return missing_job(snapshot, self.job)
-        blockers = fleet_blockers(snapshot) + verify_blockers(job, snapshot)
+        blockers = fleet_blockers(snapshot) + verify_blockers(job, snapshot, self.at)
         blockers += [f"lacks repo:{job.manifest.repo}"] if self._lacks_repo(job) else []
         refusal = out_of_play(job) or (Refusal(blockers[0]) if blockers else None) or self.full(snapshot)
         if refusal:
@@ -141,7 +141,7 @@ class VerifyClaim(_Taking):
         epoch, attempt, pin = record.epoch + 1, record.attempts, job.profile.pin
         run = Run(epoch, self.host, self.nonce, self.engine, self.at, attempt, verify_only=True, profile=pin)
         run = replace(run, submission=record.submission)
-        taken = replace(record.with_run(run), epoch=epoch)
+        taken = replace(record.with_run(run), epoch=epoch, not_before=None)
         after = self.placed(job, Stage.REVIEW, taken, self.lease(job, epoch, attempt, pin))
         return self.change(
             Trigger.VERIFY_CLAIM, job, after, host=self.host, extra=(("Aq-Lease", self.nonce),)
@@ -160,9 +160,11 @@ def _given_back(
     count = getattr(record, counter) + 1
     following = after_return(count, bound, what, again)
     if job.stage is Stage.REVIEW and record.tip:
-        stage = Stage.REVIEW if following.stage is Stage.INBOX else following.stage
-        return replace(record, **{counter: count}), Next(stage, None, following.reason)
-    moved = {counter: count, "attempts": max(0, record.attempts - 1)}
+        if following.stage is Stage.INBOX:
+            following = replace(following, stage=Stage.REVIEW)
+        moved = {counter: count}
+    else:
+        moved = {counter: count, "attempts": max(0, record.attempts - 1)}
     return replace(record, not_before=following.not_before, **moved), following
 
 

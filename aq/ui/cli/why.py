@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import typer
 
 from aq.core.deps import circle_with, circular
-from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers
+from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers, verify_blockers
 from aq.core.errors import AqError
 from aq.core.instants import Instant, instant
 from aq.core.job import Job
@@ -83,7 +83,7 @@ def _host_lines(view: HostView) -> Iterator[str]:
 
 def _general(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     if job.stage is not Stage.INBOX:
-        return [note_of(job, "")]
+        return [note_of(job, ""), *(verify_blockers(job, snapshot, now) if job.to_be_verified else [])]
     around = circle_with(job.id, job.manifest.deps, snapshot)
     return (
         ([circular(around)] if around else [])
