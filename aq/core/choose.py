@@ -115,6 +115,12 @@ class Chooser:
             self._able[group] = [name for name in sorted(self.hosts) if not self.blockers(manifest, name)]
         return self._able[group]
 
+    def willing(self, job: Job) -> list[str]:
+        """The hosts that take work and could run the job if they had a slot."""
+        return [
+            name for name in self.able(job.manifest) if name in self.free and not self._refuses(name, job.id)
+        ]
+
     def why(self, job: Job) -> str:
         """Why no host was found."""
         if job.id in self._refusing:

@@ -160,7 +160,9 @@ class JobFile(Strict):
         (), "what the host must offer: `os:linux`, `has:docker`, `node>=20`"
     )
     prefers: Many[Capability] = _key((), "what the host should rather offer")
-    priority: Priority = _key(Priority.MEDIUM, "critical, high, medium or low")
+    priority: Priority = _key(
+        Priority.MEDIUM, "critical, high, medium or low; critical may take the slot of a running low one"
+    )
     deps: DepsKey = Field(
         default=DepsForm(),
         validation_alias=AliasChoices("deps", "depends_on", "blocked_by"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from aq.core.job import Job
 from aq.core.overrun import OVERRUN
 from aq.core.record import Run
@@ -10,23 +12,19 @@ from aq.core.record import Run
 _LOOK = 10
 # Ends that say nothing about the work.
 NOT_ITS_OWN = ("released", "preempted", "lost")
+# Ends of runs that were stopped though nothing was wrong with their work.
+_STOPPED = (OVERRUN, "preempted")
 
 
 def leftover(job: Job) -> Run | None:
-    """The newest ended run that left work, for a job that says `resume: true`, or whose work only its
-    budget stopped; else the next run begins at the base."""
-    ended = [run for run in job.record.runs if run.ended][-_LOOK:]
-    if not job.manifest.resume and not _only_stopped(ended):
-        return None
-    return next((run for run in reversed(ended) if run.tip), None)
-
-
-def _only_stopped(ended: list[Run]) -> bool:
-    """Whether nothing was said of the work since a budget stopped it: what came after ended through no
-    fault of its own."""
-    told = (run for run in reversed(ended) if run.outcome not in NOT_ITS_OWN)
-    last = next(told, None)
-    return last is not None and last.outcome == OVERRUN
+    """The newest ended run that left work, for a job that says `resume: true`, or whose work was only
+    stopped: by its budget, or for a critical job. Else the next run begins at the base."""
+    ended = [run for run in reversed(job.record.runs) if run.ended][:_LOOK]
+    if not job.manifest.resume:
+        ended = list(takewhile(lambda run: run.outcome in (*_STOPPED, *NOT_ITS_OWN), ended))
+        if not any(run.outcome in _STOPPED for run in ended):
+            return None
+    return next((run for run in ended if run.tip), None)
 
 
 def start_of(job: Job) -> str:

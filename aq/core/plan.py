@@ -3,16 +3,18 @@ to the host that suits it best, as long as there are slots (DESIGN section 7).""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 
-from aq.core.choose import Assignment, Chooser, rendezvous
+from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser, rendezvous
 from aq.core.deps import NO_DEPS, circles, circular, open_edges
 from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers, reservation, verify_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
+from aq.core.manifest import Priority
+from aq.core.preempt import Preemption, Yielding
 from aq.core.recent import look_back
 from aq.core.score import WEIGHTS, Scorer
 from aq.core.settings import Spend
@@ -33,14 +35,29 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Assignments for the whole fleet in the order of their turn, and why each other waiting job waits."""
+    """Assignments for the whole fleet in the order of their turn, why each other waiting job waits, and
+    the runs that give their slots to critical ones."""
 
     assignments: tuple[Assignment, ...]
     waiting: Mapping[str, str]
+    preemptions: tuple[Preemption, ...] = ()
 
     def of(self, host: str) -> tuple[Assignment, ...]:
         """What falls to one host."""
         return tuple(a for a in self.assignments if a.host == host)
+
+    def starting(self, host: str) -> tuple[str, ...]:
+        """The jobs that one host is to start: now, or once a run there gave way."""
+        taking = (p.job for p in self.preemptions if p.host == host)
+        return (*(a.job for a in self.of(host)), *taking)
+
+    def without(self, host: str, jobs: Container[str]) -> Plan:
+        """The plan when one host leaves some jobs alone."""
+        return replace(
+            self,
+            assignments=tuple(a for a in self.assignments if a.host != host or a.job not in jobs),
+            preemptions=tuple(p for p in self.preemptions if p.host != host or p.job not in jobs),
+        )
 
 
 def free_slots(snapshot: Snapshot, hosts: Mapping[str, Beat]) -> dict[str, int]:
@@ -90,7 +107,7 @@ def plan(
     weight = snapshot.settings.weights.get("starvation", WEIGHTS["starvation"])
     for job in in_turn(waiting_jobs, now, weight, scorer.recent.products):
         planner.start(job)
-    return Plan(tuple(planner.assignments), planner.waiting)
+    return Plan(tuple(planner.assignments), planner.waiting, tuple(planner.preemptions))
 
 
 class _Planner:
@@ -99,9 +116,11 @@ class _Planner:
     def __init__(self, snapshot: Snapshot, now: Instant, chooser: Chooser) -> None:
         self.snapshot, self.now, self.chooser = snapshot, now, chooser
         self.assignments: list[Assignment] = []
+        self.preemptions: list[Preemption] = []
         self.waiting: dict[str, str] = {}
         self.locks: set[str] = set()
         self._around: Mapping[str, tuple[str, ...]] | None = None
+        self._yielding: Yielding | None = None
         settings = snapshot.settings
         self.spend = snapshot.spend.get(day(now), Spend())
         self.limited = settings.budgets.fleet_usd is not None or bool(settings.budgets.products)
@@ -121,9 +140,28 @@ class _Planner:
         chosen = None if reason else self.chooser.choose(job)
         if chosen:
             self._assign(job, chosen)
-            self.spend = self.spend.moved(job.manifest.product, reservation(job.manifest, self.snapshot), 0.0)
-        else:
-            self.waiting[job.id] = reason or self.chooser.why(job)
+            self._reserve(job)
+            return
+        reason = reason or self.chooser.why(job)
+        taking = self._take_slot(job) if reason == NO_FREE_SLOT else None
+        self.waiting[job.id] = taking.words if taking else reason
+
+    def _take_slot(self, job: Job) -> Preemption | None:
+        """The slot of another run, for a critical job that waits for nothing else. One run gives way and
+        one starts: the limit of `wip.building` is not touched."""
+        if job.manifest.priority is not Priority.CRITICAL:
+            return None
+        if self._yielding is None:
+            self._yielding = Yielding(self.snapshot, self.chooser)
+        taking = self._yielding.to(job)
+        if taking:
+            self.preemptions.append(taking)
+            self.locks |= {job.manifest.lock} - {""}
+            self._reserve(job)
+        return taking
+
+    def _reserve(self, job: Job) -> None:
+        self.spend = self.spend.moved(job.manifest.product, reservation(job.manifest, self.snapshot), 0.0)
 
     def _keeps(self, job: Job) -> str:
         manifest = job.manifest

@@ -9,7 +9,7 @@ from typing import Any
 from aq.core.engine.policy import policy
 from aq.core.instants import Instant
 from aq.core.lease import Fence
-from aq.core.operations import Fail, Hold, Land, Operation, Release
+from aq.core.operations import Fail, Hold, Land, Operation, Preempt, Release
 
 
 class Ending(StrEnum):
@@ -47,9 +47,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def settle(fence: Fence, outcome: Outcome, at: Instant, op_ids: tuple[str, str]) -> tuple[Operation, ...]:
+def settle(
+    fence: Fence, outcome: Outcome, at: Instant, op_ids: tuple[str, str], yields_to: str = ""
+) -> tuple[Operation, ...]:
     """The operations for a finished engine. A failure that is no fault of the job is given back, and so is
-    work that does not merge, which is held."""
+    work that does not merge, which is held. `yields_to` is the critical job for which it was stopped."""
     common: dict[str, Any] = {"at": at, "by": fence.host, "op_id": op_ids[0], "fence": fence}
     common |= {"branch": outcome.branch, "tip": outcome.tip, "usd": outcome.usd, "tokens": outcome.tokens}
     common |= {"model": outcome.model, "version": outcome.version}
@@ -59,6 +61,8 @@ def settle(fence: Fence, outcome: Outcome, at: Instant, op_ids: tuple[str, str])
     if outcome.ending is Ending.FAILED:
         end = Release if policy(outcome.failure).released else Fail
         return (end(**common, failure=outcome.failure, reason=outcome.reason),)
+    if outcome.ending is Ending.STOPPED and yields_to:
+        return (Preempt(**common, for_job=yields_to),)
     broken = outcome.ending is Ending.INFRA
     release = Release(**common, reason=outcome.reason or str(outcome.ending), broken=broken)
     if outcome.ending is Ending.HELD:

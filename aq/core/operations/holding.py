@@ -168,29 +168,43 @@ def _given_back(
     return replace(record, not_before=following.not_before, **moved), following
 
 
-def _kept(operation: Release | Preempt, job: Job) -> dict[str, object]:
-    """Cost and branch of a run that ends: what is known now, or what its landing said before."""
-    run = job.record.runs[-1]
-    usd = run.usd if operation.usd is None else operation.usd
-    return {"usd": usd, "branch": operation.branch or run.branch, "tip": operation.tip or run.tip}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release(Operation):
-    """The holder gives the job back: infrastructure failed (`failure` is its class when it is one of an
-    engine's), or an operator stopped it. `broken` says that the host or what it needs was out of order: the
-    job waits a while, which another engine or host would not help."""
+class _Returning(Operation):
+    """The holder ends its run without a result; what it left and cost is kept, as far as it is known."""
 
     fence: Fence
-    reason: str
-    failure: str = ""
-    broken: bool = False
     usd: float | None = None
     tokens: int | None = None
     branch: str = ""
     tip: str = ""
     model: str = ""
     version: str = ""
+
+    def ended(self, job: Job, record: Record, outcome: str, why: str) -> Record:
+        """The record with its newest run ended. What is not known now is what a landing said before."""
+        run = job.record.runs[-1]
+        return ended_run(
+            record,
+            self.at,
+            outcome,
+            why,
+            usd=run.usd if self.usd is None else self.usd,
+            tokens=run.tokens if self.tokens is None else self.tokens,
+            branch=self.branch or run.branch,
+            tip=self.tip or run.tip,
+            **engine_facts(run, self.model, self.version),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(_Returning):
+    """The holder gives the job back: infrastructure failed (`failure` is its class when it is one of an
+    engine's), or an operator stopped it. `broken` says that the host or what it needs was out of order: the
+    job waits a while, which another engine or host would not help."""
+
+    reason: str
+    failure: str = ""
+    broken: bool = False
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused when the lease is not ours any more."""
@@ -200,11 +214,7 @@ class Release(Operation):
         why = f"{self.failure}: {self.reason}" if self.failure else self.reason
         again = infra_backoff(job, self.at) if self.broken else None
         record, following = _given_back(job, "infra", job.manifest.retry.infra, f"released: {why}", again)
-        run = job.record.runs[-1]
-        tokens = run.tokens if self.tokens is None else self.tokens
-        facts = {**_kept(self, job), "tokens": tokens, **engine_facts(run, self.model, self.version)}
-        record = ended_run(record, self.at, "released", why, **facts)
-        after = self.placed(job, following.stage, record)
+        after = self.placed(job, following.stage, self.ended(job, record, "released", why))
         spend = returned_spend(snapshot, job, self.usd)
         extra = (("Aq-Reason", why), ("Aq-Class", self.failure), ("Aq-Branch", self.branch))
         return self.change(
@@ -213,14 +223,10 @@ class Release(Operation):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preempt(Operation):
+class Preempt(_Returning):
     """The holder gives its slot to a critical job."""
 
-    fence: Fence
     for_job: str
-    usd: float | None = None
-    branch: str = ""
-    tip: str = ""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused when the lease is not ours any more."""
@@ -228,15 +234,12 @@ class Preempt(Operation):
         if isinstance(job, Refusal):
             return job
         record, following = _given_back(job, "preempted", MAX_PREEMPTED, f"preempted for {self.for_job}")
-        record = ended_run(record, self.at, "preempted", following.reason, **_kept(self, job))
+        why = following.reason
+        after = self.placed(job, following.stage, self.ended(job, record, "preempted", why))
         spend = returned_spend(snapshot, job, self.usd)
+        detail, extra = f"for {self.for_job}", (("Aq-Reason", why), ("Aq-Branch", self.branch))
         return self.change(
-            Trigger.PREEMPT,
-            job,
-            self.placed(job, following.stage, record),
-            host=self.fence.host,
-            detail=f"for {self.for_job}",
-            spend=spend,
+            Trigger.PREEMPT, job, after, host=self.fence.host, detail=detail, spend=spend, extra=extra
         )
 
 
