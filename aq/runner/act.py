@@ -15,6 +15,7 @@ from aq.core.operations import (
     Hold,
     Land,
     Operation,
+    Preempt,
     Reclaim,
     Release,
     Unverified,
@@ -45,7 +46,7 @@ def _landed(runner: State, result: Landed) -> None:
             _begin(runner, result.change.jobs[0].after, verify=isinstance(operation, VerifyClaim))
         case Land():
             _land(runner, operation)
-        case Verified() | Unverified() | Fail() | Release():
+        case Verified() | Unverified() | Fail() | Release() | Preempt():
             job = result.change.jobs[0].after
             runner.say(f"{job.id}: {_words(operation)} -> {job.stage}")
             runner.drop(operation.fence)
@@ -96,6 +97,8 @@ def _words(operation: Operation) -> str:
             return f"{failure}: {reason}"
         case Release(reason=reason):
             return f"released: {reason}"
+        case Preempt(for_job=job):
+            return f"gave its slot to {job}"
         case _:
             return type(operation).__name__.lower()
 
@@ -106,9 +109,18 @@ def _refused(runner: State, operation: Operation, why: str, *, done: bool) -> No
             _land(runner, operation)
         case FixRound() if done:
             _fix(runner, operation)
-        case Unverified() | Verified() | Fail() | Release() | Hold(fence=Fence()) if done:
+        case Unverified() | Verified() | Fail() | Release() | Preempt() | Hold(fence=Fence()) if done:
             runner.drop(_fence(operation))
-        case Land() | FixRound() | Unverified() | Verified() | Fail() | Release() | Hold(fence=Fence()):
+        case (
+            Land()
+            | FixRound()
+            | Unverified()
+            | Verified()
+            | Fail()
+            | Release()
+            | Preempt()
+            | Hold(fence=Fence())
+        ):
             _late(runner, operation, why)
         case Delivered() | Hold():
             runner.delivering.pop(operation.job, None)

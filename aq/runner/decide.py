@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from functools import partial
 
 from aq.core.choose import NO_FREE_SLOT
@@ -21,6 +20,7 @@ from aq.runner.deliver import deliver
 from aq.runner.presence import compose
 from aq.runner.state import Held, State
 from aq.runner.watch import OWN_ORPHAN
+from aq.runner.yielding import give_way
 
 REFUSAL_SECONDS = 60.0
 _MAX_REFUSALS = 50
@@ -35,7 +35,8 @@ def verdict_of(runner: State, held: Held, report: Ended | Checked | Fixed) -> li
         breaker.note_end(runner, held, report.outcome)
         if held.fenced or report.outcome.ending is Ending.FENCED:
             return _fenced(runner, held)
-        landing = list(settle(fence, report.outcome, at["at"], (at["op_id"], runner.now_op()["op_id"])))
+        ids = (at["op_id"], runner.now_op()["op_id"])
+        landing = list(settle(fence, report.outcome, at["at"], ids, held.yields_to))
         if report.outcome.ending is Ending.DONE and not held.job.manifest.verify:
             # The verdict goes with the landing: a host that dies in between must not run the job again.
             landing.append(Unverified(**runner.now_op(), fence=fence))
@@ -88,6 +89,7 @@ def decide(runner: State) -> list[Operation]:
     runner.idle = settled and not _could_run(runner, planned)
     if not may_claim(runner):
         return operations
+    give_way(runner, planned)
     for assignment in planned.of(runner.me.host)[: _room(runner)]:
         operations += _claim(runner, assignment)
     return operations
@@ -174,17 +176,16 @@ def _planned(runner: State) -> Plan:
     while True:
         planned = plan(snapshot, _live(runner), now, runner.plan_memory)
         refused = {}
-        for assignment in planned.of(me):
-            job = snapshot.find(assignment.job)
+        for name in planned.starting(me):
+            job = snapshot.find(name)
             why = runner.why_not(job) if job else ""
             if why:
-                refused[assignment.job] = (why, clock)
+                refused[name] = (why, clock)
         if not refused:
             break
         if len(runner.refuses) > _MAX_REFUSALS:
             # A beat stays short; what this host must refuse it does not claim all the same.
-            kept = tuple(a for a in planned.assignments if a.host != me or a.job not in refused)
-            planned = replace(planned, assignments=kept)
+            planned = planned.without(me, refused)
             break
         runner.refuses |= refused
     runner.plan_memory = remember(runner.plan_memory, planned, clock, runner.settings.cadence.patience, me)

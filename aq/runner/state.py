@@ -39,13 +39,15 @@ class Me:
 
 @dataclass
 class Held:
-    """A lease that this process serves, and how far its run is."""
+    """A lease that this process serves, and how far its run is. `yields_to` is the critical job for which it
+    was stopped."""
 
     fence: Fence
     job: Job
     landed: bool = False
     fenced: bool = False
     stopping: bool = False
+    yields_to: str = ""
     outcome: Outcome | None = None
     since: float = 0.0
 
