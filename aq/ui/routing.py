@@ -11,6 +11,7 @@ from aq.core.fleet import Beat
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.plan import Plan, free_slots, plan, scorer_for
+from aq.core.preempt import Preemption
 from aq.core.score import Score
 from aq.core.snapshot import Snapshot
 from aq.ui.board import listed_live
@@ -55,6 +56,10 @@ class Routing:
     def plan(self) -> Plan:
         """What the fleet would do next."""
         return plan(self.snapshot, self.live, self.now)
+
+    def taking(self, job: Job) -> Preemption | None:
+        """The exchange of a slot in which the job has a part, if any."""
+        return next((p for p in self.plan().preemptions if job.id in (p.job, p.victim)), None)
 
     def waited(self, job: Job) -> str:
         """How long the job waits, in words."""

@@ -75,6 +75,23 @@ def test_plan_shows_what_would_happen_and_changes_nothing(aq: Person, told: Stor
     assert fleet.tip() == tip
 
 
+def test_a_critical_job_is_told_whose_slot_it_takes(aq: Person, told: Story, fleet: Fleet) -> None:
+    told.building("slow", _JOB.format("priority: low"))
+    told.inbox("one", _JOB.format("priority: critical"))
+    beats(fleet, "ada", slots=1)
+    assert "takes the slot of slow on ada" in aq("why", "one").out
+    assert "gives its slot on ada to one" in aq("why", "slow").out
+    assert aq("why", "one", "--json").json["takes_slot_of"] == "slow"
+    assert aq("why", "slow", "--json").json["gives_slot_to"] == "one"
+    out = aq("plan").out
+    assert "one takes the slot of slow on ada" in out
+    assert "one waits" not in out
+    assert "No job starts now." not in out
+    said = aq("plan", "--json").json
+    assert said["preemptions"] == [{"job": "one", "victim": "slow", "host": "ada"}]
+    assert "takes the slot of slow on ada" in aq("status").out
+
+
 def test_plan_without_work_or_with_very_much_of_it(aq: Person, told: Story) -> None:
     assert "No job starts now." in aq("plan").out
     for n in range(21):

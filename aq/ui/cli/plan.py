@@ -37,6 +37,7 @@ def _as_json(planned: Plan) -> dict[str, object]:
             for a in planned.assignments
         ],
         "waiting": dict(planned.waiting),
+        "preemptions": [{"job": p.job, "victim": p.victim, "host": p.host} for p in planned.preemptions],
     }
 
 
@@ -46,9 +47,12 @@ def _lines(planned: Plan, limit: int | None) -> Iterator[str]:
         yield f"{style(clean(a.job), 'bold')} -> {clean(a.host)} ({clean(what)})"
         if a.score:
             yield style(f"    {clean(str(a.score))}", "dim")
-    if not planned.assignments:
+    for p in planned.preemptions:
+        yield f"{style(clean(p.job), 'bold')} {clean(p.words)}"
+    if not planned.assignments and not planned.preemptions:
         yield "No job starts now."
-    waiting = list(planned.waiting.items())
+    taking = {p.job for p in planned.preemptions}
+    waiting = [(job, reason) for job, reason in planned.waiting.items() if job not in taking]
     for job, reason in waiting[:limit]:
         yield f"{clean(job)} waits: {clean(reason)}"
     if limit is not None and len(waiting) > limit:

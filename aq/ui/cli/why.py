@@ -13,6 +13,7 @@ from aq.core.errors import AqError
 from aq.core.instants import Instant, instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
+from aq.core.preempt import Preemption
 from aq.core.snapshot import Snapshot
 from aq.ui.board import note_of
 from aq.ui.cli.common import complete_jobs, here
@@ -36,16 +37,24 @@ def why(
         now = instant(time.time())
         routing = Routing(snapshot, beats, now)
         general = _general(found, snapshot, now)
+        taking = routing.taking(found)
         hosts = [view for view in routing.hosts(found) if host in ("", view.host)]
         waits = routing.waited(found) if found.stage is Stage.INBOX else ""
     if as_json:
-        say_json(_as_json(found, general, hosts))
+        say_json(_as_json(found, general, hosts, taking))
         return
-    for line in _lines(found, [*general, *([waits] if waits else [])], hosts):
+    exchange = [_exchange(found, taking)] if taking else []
+    for line in _lines(found, [*general, *exchange, *([waits] if waits else [])], hosts):
         say(line)
 
 
-def _as_json(job: Job, general: list[str], hosts: list[HostView]) -> dict[str, object]:
+def _exchange(job: Job, taking: Preemption) -> str:
+    return taking.words if job.id == taking.job else f"gives its slot on {taking.host} to {taking.job}"
+
+
+def _as_json(
+    job: Job, general: list[str], hosts: list[HostView], taking: Preemption | None
+) -> dict[str, object]:
     run = job.record.last_run
     return {
         "job": job.id,
@@ -54,6 +63,8 @@ def _as_json(job: Job, general: list[str], hosts: list[HostView]) -> dict[str, o
         "hosts": {view.host: list(view.reasons) for view in hosts},
         "scores": {view.host: view.as_json() for view in hosts},
         "falls_to": next((view.host for view in hosts if view.chosen), ""),
+        "takes_slot_of": taking.victim if taking and taking.job == job.id else "",
+        "gives_slot_to": taking.job if taking and taking.victim == job.id else "",
         "claimed": {"host": run.host, "score": run.score} if run else None,
     }
 
