@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser, rendezvous
 from aq.core.deps import NO_DEPS, circles, circular, open_edges
@@ -16,6 +17,7 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Priority
 from aq.core.preempt import Preemption, Yielding
 from aq.core.recent import look_back
+from aq.core.retrybudget import Starts, starts_of
 from aq.core.score import WEIGHTS, Scorer
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
@@ -93,7 +95,7 @@ def plan(
         return Plan((), {job.id: blocked[0] for job in waiting_jobs})
     scorer = scorer_for(snapshot, hosts, waiting_jobs, now)
     chooser = Chooser(hosts, free_slots(snapshot, hosts), (memory or Memory()).passed, scorer)
-    planner = _Planner(snapshot, now, chooser)
+    planner = _Planner(snapshot, now, chooser, waiting_jobs)
     to_verify = [
         job
         for job in snapshot.jobs(Stage.REVIEW)
@@ -113,8 +115,9 @@ def plan(
 class _Planner:
     """One pass over the jobs: what was given away so far counts for those that come later."""
 
-    def __init__(self, snapshot: Snapshot, now: Instant, chooser: Chooser) -> None:
+    def __init__(self, snapshot: Snapshot, now: Instant, chooser: Chooser, waiting: list[Job]) -> None:
         self.snapshot, self.now, self.chooser = snapshot, now, chooser
+        self.retries = _Retries(snapshot, now, waiting)
         self.assignments: list[Assignment] = []
         self.preemptions: list[Preemption] = []
         self.waiting: dict[str, str] = {}
@@ -161,6 +164,9 @@ class _Planner:
         return taking
 
     def _reserve(self, job: Job) -> None:
+        """What the start of a job takes from the fleet's limits."""
+        if job.record.attempts:
+            self.retries.take()
         self.spend = self.spend.moved(job.manifest.product, reservation(job.manifest, self.snapshot), 0.0)
 
     def _keeps(self, job: Job) -> str:
@@ -174,6 +180,8 @@ class _Planner:
             return reasons[0]
         if manifest.lock in self.locks:
             return f"lock {manifest.lock!r} goes to an earlier job"
+        if job.record.attempts and self.retries.blocker:
+            return self.retries.blocker
         full = f"earlier jobs fill wip.building ({self.snapshot.settings.wip_building})"
         return full if self.room == 0 else ""
 
@@ -187,6 +195,28 @@ class _Planner:
         self.locks |= {job.manifest.lock} - {""}
         if self.room is not None:
             self.room -= 1
+
+
+class _Retries:
+    """What is left of the fleet's retries in one pass. Found when the first retry asks."""
+
+    def __init__(self, snapshot: Snapshot, now: Instant, waiting: list[Job]) -> None:
+        self._find = partial(starts_of, snapshot, waiting, now)
+        self._budget, self._now = snapshot.settings.retry_budget, now
+        self._starts: Starts | None = None
+        self._blocker: str | None = None
+
+    @property
+    def blocker(self) -> str:
+        """Why no further retry may begin, or nothing."""
+        if self._blocker is None:
+            self._starts = self._starts or self._find()
+            self._blocker = self._starts.blocker(self._budget)
+        return self._blocker
+
+    def take(self) -> None:
+        """One more begins."""
+        self._starts, self._blocker = (self._starts or self._find()).with_retry(self._now), None
 
 
 def remember(memory: Memory, planned: Plan, clock: float, patience: float, me: str) -> Memory:

@@ -180,6 +180,11 @@ class Record:
                 raise AqError(f"{self.budget} is not a budget", "its limits are not below 0, and finite")
 
     @property
+    def starts(self) -> tuple[tuple[Instant, bool], ...]:
+        """When each run began that was charged, and whether it was a retry."""
+        return tuple((run.started, run.attempt > 1) for run in self.runs if not run.verify_only)
+
+    @property
     def last_run(self) -> Run | None:
         """The newest run, or None before the first claim."""
         return self.runs[-1] if self.runs else None

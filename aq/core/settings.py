@@ -41,6 +41,20 @@ class Budgets:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryBudget:
+    """How many of the runs that begin within an hour may be retries: a share of all of them, and always
+    `floor`."""
+
+    ratio: float = 0.2
+    floor: int = 10
+
+    def allows(self, retries: int, starts: int) -> bool:
+        """Whether so many of the starts may be retries."""
+        # A share such as 0.2 of 5 is not exactly 1.
+        return retries <= max(self.floor, self.ratio * starts + 1e-6)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything in `queue/aq.yaml`. `beats` is refs or branches, or nothing: each clone finds out."""
 
@@ -52,6 +66,7 @@ class Settings:
     budgets: Budgets = field(default_factory=Budgets)
     approvers: int = 0
     beats: str = ""
+    retry_budget: RetryBudget = RetryBudget()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,22 @@ from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import InvalidFileError
 from aq.core.jobfile import JobFile, manifest_of
 from aq.core.parsing import Duration, JobId, Number, Strict, Usd, refuse, validate
-from aq.core.settings import CADENCES, Budgets, Cadence, Settings
+from aq.core.settings import CADENCES, Budgets, Cadence, RetryBudget, Settings
 
 # Beyond these the router's sums and the times of ageing are no numbers any more.
 LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
+
+
+def _share(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise refuse(f"{value:g} is not a share", "write a number from 0 to 1; 1 is no limit")
+    return value
+
+
+def _some(value: int) -> int:
+    if not value:
+        raise refuse("0 would end all retries", "write 1 or more: a queue of retries only must go on")
+    return value
 
 
 class CadenceForm(Strict):
@@ -48,6 +60,13 @@ class BudgetsForm(Strict):
     default_usd: Usd = Field(default=1.0, alias="default-usd")
     fleet: LimitForm | None = None
     products: dict[JobId, LimitForm] = Field(default={})
+
+
+class RetryBudgetForm(Strict):
+    """The share of retries among the starts of an hour."""
+
+    ratio: Annotated[FiniteFloat, AfterValidator(_share)] = RetryBudget().ratio
+    floor: Annotated[Number, AfterValidator(_some)] = RetryBudget().floor
 
 
 class TrustForm(Strict):
@@ -95,6 +114,12 @@ class SettingsFile(Strict):
         default=WipForm(), description="people: jobs that may wait for a person; building: leases at once"
     )
     budgets: BudgetsForm = Field(default=BudgetsForm(), description="money per day, reserved at claim")
+    retry_budget: RetryBudgetForm = Field(
+        default=RetryBudgetForm(),
+        alias="retry-budget",
+        description="how many of the runs that begin within an hour may be retries; "
+        "`{ratio: 0.2, floor: 10}`, which is built in, is a fifth of them, but always ten",
+    )
     trust: TrustForm = Field(
         default=TrustForm(), description="approvers: how many people must approve before ship"
     )
@@ -141,4 +166,5 @@ def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
         ),
         approvers=form.trust.approvers,
         beats=form.beats or "",
+        retry_budget=RetryBudget(form.retry_budget.ratio, form.retry_budget.floor),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from aq.core.change import Change
+from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
@@ -31,6 +32,10 @@ class Archive(Protocol):
 
     def undelivered(self) -> list[Job]:
         """Shipped jobs whose work is still to be merged into its target."""
+
+    def starts(self, since: Instant) -> Iterable[tuple[Instant, bool]]:
+        """When the runs of the jobs began that were shipped on the day of `since` or later, and whether each
+        was a retry."""
 
 
 @runtime_checkable
@@ -71,6 +76,11 @@ class NoArchive:
     def undelivered(self) -> list[Job]:
         """Nothing was shipped."""
         return []
+
+    def starts(self, since: Instant) -> Iterable[tuple[Instant, bool]]:
+        """Nothing was shipped."""
+        del since
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+
+from aq.core.errors import AqError
+from aq.core.instants import Instant, require_instant
 from aq.core.job import Job
-from aq.core.layout import JOB_SUFFIX, RECORD_SUFFIX
+from aq.core.layout import JOB_SUFFIX, RECORD_SUFFIX, folder_of
 from aq.core.lifecycle import Stage
 from aq.ledger.jobs import Folder, JobParser
 from aq.ledger.listing import Files, Listing
@@ -13,17 +19,21 @@ from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 _INDEX_AFTER = 50
 # A branch that nobody could merge for a week needs a person, and `aq show` says so.
 _DELIVERY_DAYS = 7
+_STARTED = re.compile(rb"\n  started: '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)'")
+_ATTEMPT = re.compile(rb"\n  attempt: (\d{1,9})\n")
+Start = tuple[Instant, bool]
 
 
 class _Day:
     """One day folder: its raw tree, and its names once they are wanted."""
 
-    __slots__ = ("_ids", "_wanting", "oid", "path", "raw", "size")
+    __slots__ = ("_ids", "_starts", "_wanting", "oid", "path", "raw", "size")
 
     def __init__(self, path: str, oid: str, raw: bytes, oid_size: int) -> None:
         self.path, self.oid, self.raw, self.size = path, oid, raw, oid_size
         self._ids: frozenset[str] | None = None
         self._wanting: tuple[str, ...] | None = None
+        self._starts: tuple[Start, ...] | None = None
 
     def has(self, job: str) -> bool:
         # A job counts as shipped only with the record that shipping wrote.
@@ -45,6 +55,16 @@ class _Day:
             self._wanting = tuple(stems)
         return self._wanting
 
+    def starts(self, parser: JobParser) -> tuple[Start, ...]:
+        """When the runs of the day's jobs began, and whether each was a retry."""
+        if self._starts is None:
+            oids = [oid.hex() for mode, name, oid in names_of(self.raw, self.size) if _is_record(mode, name)]
+            fresh = [oid for oid in oids if oid not in parser.starts]
+            for oid, content in zip(fresh, parser.objects.read_many(fresh), strict=True):
+                parser.starts[oid] = tuple(starts_in(content))
+            self._starts = tuple(start for oid in oids for start in parser.starts[oid])
+        return self._starts
+
     @property
     def ids(self) -> frozenset[str]:
         """The jobs of the day."""
@@ -53,6 +73,28 @@ class _Day:
             stems = (name[: -len(RECORD_SUFFIX)] for name in names if name.endswith(RECORD_SUFFIX.encode()))
             self._ids = frozenset(stem.decode() for stem in stems if stem + JOB_SUFFIX.encode() in names)
         return self._ids
+
+
+def _is_record(mode: bytes, name: bytes) -> bool:
+    return mode == FILE_MODE and name.endswith(RECORD_SUFFIX.encode())
+
+
+def starts_in(content: bytes) -> Iterator[Start]:
+    """The starts that a record tells of, without parsing it: there may be thousands of them in a day."""
+    for run in (b"\n" + content).partition(b"\nruns:\n")[2].split(b"\n- "):
+        began = _STARTED.search(run)
+        if began and _exists(began[1].decode()) and b"\n  verify_only: true" not in run:
+            attempt = _ATTEMPT.search(run)
+            yield began[1].decode(), attempt is not None and int(attempt[1]) > 1
+
+
+def _exists(at: str) -> bool:
+    # Whoever can push can write any digits.
+    try:
+        require_instant(at)
+    except AqError:
+        return False
+    return True
 
 
 class TreeArchive:
@@ -123,6 +165,12 @@ class TreeArchive:
                 if shipped and shipped.record.delivery == "wanted":
                     found.append(shipped)
         return found
+
+    def starts(self, since: Instant) -> Iterator[Start]:
+        """When the runs of the jobs began that were shipped on the day of `since` or later, and whether each
+        was a retry."""
+        for one in takewhile(lambda one: one.path >= folder_of(Stage.SHIPPED, since), self.days):
+            yield from one.starts(self._parser)
 
     def get(self, job: str) -> Job | None:
         """The shipped job with its record, parsed now."""

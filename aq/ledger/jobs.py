@@ -102,6 +102,7 @@ class JobParser:
         self.tip = ""
         # Records that ask for nothing more: a record never changes under its own id.
         self.settled: set[str] = set()
+        self.starts: dict[str, tuple[tuple[Instant, bool], ...]] = {}
 
     def parse(self, folder: Folder, names: list[str]) -> list[Job]:
         """The jobs of these names."""

@@ -11,7 +11,7 @@ from aq.core.manifest import Manifest
 from aq.core.parsing import known_keys
 from aq.core.plan import plan
 from aq.core.record import Record
-from aq.core.settings import CADENCES, Amount, Budgets, Cadence, Settings, Spend
+from aq.core.settings import CADENCES, Amount, Budgets, Cadence, RetryBudget, Settings, Spend
 from aq.core.settingsfile import SettingsFile, parse_settings
 from tests.support.builders import NOW, beat, job, refusal_of, snapshot
 
@@ -51,6 +51,7 @@ def test_the_keys_are_these() -> None:
         "budgets",
         "cadence",
         "defaults",
+        "retry-budget",
         "trust",
         "weights",
         "wip",
@@ -75,7 +76,18 @@ def test_a_preset_with_changes_keeps_the_rest() -> None:
     assert (made.cadence, made.beats) == (Cadence(0.2, 10, 30, 0, 1, 2), "branches")
 
 
+def test_the_budget_of_retries() -> None:
+    assert parse_settings(b"retry-budget: {ratio: 0, floor: 1}").retry_budget == RetryBudget(0.0, 1)
+    assert parse_settings(b"retry-budget: {ratio: 1}").retry_budget == RetryBudget(1.0, 10)
+
+
 BAD = {
+    "retry-budget: {ratio: 1.5}": "1: retry-budget.ratio: 1.5 is not a share; "
+    "write a number from 0 to 1; 1 is no limit",
+    "retry-budget: {ratio: .nan}": f"1: retry-budget.ratio: a number is expected; {TABLE}",
+    "retry-budget: {floor: 0}": "1: retry-budget.floor: 0 would end all retries; "
+    "write 1 or more: a queue of retries only must go on",
+    "retry-budget: {floor: -1}": f"1: retry-budget.floor: '-1' is not a whole number; {WHOLE}",
     "cadence: fast": "1: cadence.preset: 'fast' is not known; write one of 'local', 'lan' or 'forge'",
     "cadence: {poll: 1}": (
         "1: cadence.poll: '1' is not a duration; write a number and a unit: 90s, 45m, 2h or 1d"

@@ -103,6 +103,10 @@ class Shelf:
     def undelivered(self) -> list[Job]:
         return [found for found in self.jobs.values() if found.record.delivery == "wanted"]
 
+    def starts(self, since: Instant) -> list[tuple[Instant, bool]]:
+        del since
+        return [start for found in self.jobs.values() for start in found.record.starts]
+
 
 def snapshot(jobs: Iterable[Job] = (), **more: Any) -> Snapshot:
     """A snapshot of some jobs, the shipped ones in the archive."""

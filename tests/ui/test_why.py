@@ -83,3 +83,16 @@ def test_without_any_host_the_next_step_is_named(aq: Person, told: Story) -> Non
 def test_a_host_that_nobody_knows_is_no_answer(aq: Person, told: Story) -> None:
     told.inbox("one")
     assert "`aq hosts` lists them" in aq.refused("why", "one", "--host", "nobody")
+
+
+def test_a_retry_that_the_fleets_budget_holds_back_says_when_it_may_go_on(aq: Person, told: Story) -> None:
+    hand_write(aq.machine.path, _SETTINGS, "retry-budget: {ratio: 0, floor: 1}\n")
+    for name in ("one", "two"):
+        told.building(name, _SHELL.format("retry: {max: 2, backoff: 0s}"))
+        told.do(told.fail_of(name, "crash"))
+    told.building("one")
+    reason = "1 of the last hour's 3 starts were retries (retry-budget): one more may start at "
+    assert reason in aq("why", "two").out
+    assert reason in told.refusal(told.claim_of("two")).reason
+    row = next(row for row in aq("status", "--json").json["rows"] if row["job"] == "two")
+    assert row["note"].startswith(reason)

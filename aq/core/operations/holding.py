@@ -30,6 +30,7 @@ from aq.core.operations.base import (
 )
 from aq.core.record import Record, Run
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return, infra_backoff
+from aq.core.retrybudget import retry_blockers
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 
@@ -73,9 +74,9 @@ class Claim(_Taking):
         if job is None:
             return missing_job(snapshot, self.job)
         blockers = fleet_blockers(snapshot) + job_blockers(job, snapshot, self.at)
-        blockers += budget_blockers(job.manifest, snapshot, self.at) + host_blockers(
-            job.manifest, self.offers, self.engines, self.accepts
-        )
+        blockers += budget_blockers(job.manifest, snapshot, self.at)
+        blockers += retry_blockers(job, snapshot, self.at)
+        blockers += host_blockers(job.manifest, self.offers, self.engines, self.accepts)
         if blockers:
             return Refusal(blockers[0])
         return self.full(snapshot) or self._claimed(job, snapshot)

@@ -14,6 +14,7 @@ from aq.core.instants import Instant, instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.preempt import Preemption
+from aq.core.retrybudget import retry_blockers
 from aq.core.snapshot import Snapshot
 from aq.ui.board import note_of
 from aq.ui.cli.common import complete_jobs, here
@@ -101,4 +102,5 @@ def _general(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
         + fleet_blockers(snapshot)
         + job_blockers(job, snapshot, now)
         + budget_blockers(job.manifest, snapshot, now)
+        + retry_blockers(job, snapshot, now)
     )
