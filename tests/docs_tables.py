@@ -18,6 +18,7 @@ from aq.host.config import HostFile
 from aq.host.engines.declared import EngineFile
 from aq.ui.cli.table import COMMANDS
 from tests.attacks import threat_rows
+from tests.model.search import mutants
 
 ROOT = Path(__file__).parent.parent
 EXIT_CODES = {
@@ -80,6 +81,10 @@ def tables() -> dict[str, str]:
         "cadences": _table(["preset", "poll", "beat", "ttl", "grace", "patience", "push-interval"], cadences),
         "transitions": _transitions(),
         "attacks": _table(["no", "attack", "what holds", "shown by"], threat_rows()),
+        "mutants": _table(
+            ["mutant", "what is wrong in it", "law that catches it", "search"],
+            [[f"`{one.name}`", one.meaning, f"`{one.law}`", one.search] for one in mutants()],
+        ),
     }
 
 
@@ -96,7 +101,7 @@ def with_tables(text: str) -> str:
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "SECURITY.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "configuration", "engines")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "configuration", "engines", "reliability")),
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The protocol model: `python -m tests.model`."""
