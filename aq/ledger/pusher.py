@@ -44,6 +44,11 @@ class Stack:
         """The last commit."""
         return self.built[-1].commit
 
+    def spec(self, head: str) -> PushSpec:
+        """What to push: onto its base and no other tip. A fast-forward alone would also take it on an
+        ancestor of the base, and so undo a rewind that this host has not seen yet (rule 1)."""
+        return PushSpec(self.tip, head, expect=self.base)
+
 
 class Pusher:
     """Performs operations for one ledger, one group at a time."""
@@ -151,7 +156,7 @@ class Pusher:
         operations = {landed.operation.op_id: landed.operation for landed in stack.built}
         for look in range(_LOOKS):
             head = self.ledger.remote.head
-            verdict = self.ledger.remote.push([PushSpec(stack.tip, head)])[head].verdict
+            verdict = self.ledger.remote.push([stack.spec(head)])[head].verdict
             landed = verdict in (Verdict.OK, Verdict.UP_TO_DATE)
             if landed:
                 self.ledger.advance(stack.tip)
@@ -191,7 +196,7 @@ class Pusher:
 
     def _push(self, stack: Stack, beat: BeatWriter | None) -> Pushed:
         head = self.ledger.remote.head
-        specs = [PushSpec(stack.tip, head)]
+        specs = [stack.spec(head)]
         if beat:
             # It names the base: the stack may lose, and peers believe that a beat's tip was real.
             specs.append(beat.prepare(stack.base, self.ledger.config.beat_refs))

@@ -112,7 +112,7 @@ def _remote_words(err: str) -> str:
 @dataclass(frozen=True, slots=True)
 class PushSpec:
     """One ref to push. `expect` is the oid it must have now ("" for none); None asks for a plain
-    fast-forward, which is all that the queue branch ever gets (rule 1)."""
+    fast-forward. The queue branch gets commits that descend from what it must have: it is never forced."""
 
     oid: str
     ref: str

@@ -260,3 +260,13 @@ def test_a_host_lands_only_on_top_of_the_history_it_saw(fleet: Fleet) -> None:
     landed(perform(ada, claim_of("one", "ada")))
     assert git(fleet.hub, "merge-base", "--is-ancestor", seen, "main") == ""
     assert git(fleet.hub, "rev-list", "--min-parents=2", "main") == ""
+
+
+def test_a_push_on_a_tip_that_was_rewound_away_does_not_bring_it_back(fleet: Fleet) -> None:
+    """The new commit descends from the rewound tip as well: a fast-forward alone would undo the rewind."""
+    (ledger,) = stocked(fleet, "ada")
+    back_by_one(fleet)
+    rewound = git(fleet.hub, "rev-parse", "main")
+    with pytest.raises(FrozenError):
+        add(ledger, "three")
+    assert git(fleet.hub, "rev-parse", "main") == rewound
