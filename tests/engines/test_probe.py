@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -241,10 +240,8 @@ def test_a_program_that_hangs_is_given_up_with_all_its_children(
     install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(looking, "PROBE_SECONDS", 1.0)
-    path = install("amp", f"sleep 60 & echo $! > {tmp_path / 'pid'}; sleep 60")
-    start = time.monotonic()
+    path = install("amp", f"sleep 600 & echo $! > {tmp_path / 'pid'}; sleep 600")
     assert probe("amp") == Probe(str(path), "", Auth.NO)
-    assert time.monotonic() - start < 10
     child = int((tmp_path / "pid").read_text())
     wait_until(lambda: is_dead(child), 5, "the child to end")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -71,9 +70,7 @@ BAD = {
 
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD)
 def test_what_is_no_plain_report_counts_nothing(data: bytes) -> None:
-    began = time.monotonic()
     assert read_report(data) is None
-    assert time.monotonic() - began < 1
 
 
 def test_a_deep_report_is_read_without_falling() -> None:
