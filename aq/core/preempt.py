@@ -36,7 +36,7 @@ class Yielding:
 
     def __init__(self, snapshot: Snapshot, chooser: Chooser) -> None:
         self.chooser = chooser
-        self._runs = _runs(snapshot, chooser.hosts, chooser.free)
+        self._runs = _runs(snapshot, chooser.hosts)
 
     def to(self, job: Job) -> Preemption | None:
         """The run that gives way to this critical job, if any may."""
@@ -51,16 +51,14 @@ class Yielding:
         return Preemption(job.id, self._runs[name].pop().id, name)
 
 
-def _runs(
-    snapshot: Snapshot, hosts: Mapping[str, Beat], working: Mapping[str, int]
-) -> Mapping[str, list[Job]]:
+def _runs(snapshot: Snapshot, hosts: Mapping[str, Beat]) -> Mapping[str, list[Job]]:
     """The low runs by host, the one that started last at the end."""
     leases: dict[str, int] = {}
     low: dict[str, list[Job]] = {}
     for job in snapshot.leased():
         host = job.lease.host if job.lease else ""
         leases[host] = leases.get(host, 0) + 1
-        if host in working and _may_yield(job):
+        if host in hosts and _may_yield(job):
             low.setdefault(host, []).append(job)
     for host, jobs in low.items():
         jobs.sort(key=lambda job, host=host: (_began(job), rendezvous(host, job.id)))  # type: ignore[misc]

@@ -36,7 +36,7 @@ class Starts:
         left = (at for at, retries, starts in self._leaving() if budget.allows(retries + 1, starts + 1))
         return (
             f"{retries} of the last hour's {starts} starts were retries (retry-budget): one more may start "
-            f"at {later(next(left), WINDOW)}, or once there are more first attempts"
+            f"at {later(min(left), WINDOW)}, or once there are more first attempts"
         )
 
     def _leaving(self) -> Iterator[tuple[Instant, int, int]]:

@@ -20,7 +20,7 @@ _INDEX_AFTER = 50
 # A branch that nobody could merge for a week needs a person, and `aq show` says so.
 _DELIVERY_DAYS = 7
 _STARTED = re.compile(rb"\n  started: '(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)'")
-_ATTEMPT = re.compile(rb"\n  attempt: (\d{1,9})\n")
+_ATTEMPT = re.compile(rb"\n  attempt: (\d{1,9})(?:\n|\Z)")
 Start = tuple[Instant, bool]
 
 

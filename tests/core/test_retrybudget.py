@@ -85,6 +85,11 @@ def test_one_is_no_limit() -> None:
     assert Starts((), times(*range(50))).blocker(RetryBudget(1.0, 1)) == ""
 
 
+def test_a_share_that_is_whole_on_paper_is_whole() -> None:
+    assert RetryBudget(0.29, 1).allows(29, 100)
+    assert not RetryBudget(0.29, 1).allows(30, 100)
+
+
 def test_it_is_told_when_one_more_may_start() -> None:
     starts = Starts(times(100, 200), times(500, 400, 300))
     assert starts.blocker(LIMIT) == (

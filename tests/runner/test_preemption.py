@@ -64,19 +64,3 @@ def test_a_host_that_must_refuse_the_critical_job_stops_nobody_for_it(
         assert not ada.heard("stopped")
         (tmp_path / "gate").touch()
         ada.reaches("job", Stage.REVIEW)
-
-
-def test_a_host_that_is_leaving_stops_nobody(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with host(fleet, monkeypatch, slots=1) as ada:
-        you = fleet.you.ledger()
-        add(you, "job", waiting_job(tmp_path / "gate", LOW))
-        ada.until(lambda: engines(fleet), what="the engine")
-        ada.runner.stop()
-        add(you, "urgent", URGENT)
-        ada.until(lambda: ada.job("urgent"), what="the critical job")
-        ada.ticks(5)
-        (tmp_path / "gate").touch()
-        ada.reaches("job", Stage.REVIEW)
-        assert not any(line.startswith("preempt ") for line in fleet.events())
