@@ -291,7 +291,7 @@ def test_the_next_run_goes_on_from_the_work_of_the_one_that_gave_way() -> None:
     queue.do(queue.release_of(queue.fence(), branch="aq/a/3", tip="d" * 40))
     assert start_of(queue.job()) == "d" * 40, "what came on top of it, and ended through no fault of its own"
     queue.claim()
-    queue.do(queue.fail_of(queue.fence(), "crash"))
+    queue.do(queue.fail_of(queue.fence(), "crash", branch="aq/a/4", tip="c" * 40))
     assert start_of(queue.job()) == "", "a retry begins at the base"
 
 

@@ -273,6 +273,7 @@ def test_orders_and_reports_are_values() -> None:
 
 def test_nothing_was_shipped_lately_where_nothing_was_shipped() -> None:
     assert NoArchive().recent(None) == []
+    assert list(NoArchive().starts(NOW)) == []
 
 
 def test_an_inbox_that_knows_its_order_is_asked_for_the_first_jobs_only() -> None:
