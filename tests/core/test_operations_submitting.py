@@ -89,7 +89,9 @@ def test_the_same_idempotency_key_with_the_same_content_is_one_job() -> None:
 def test_an_idempotency_key_does_not_supersede_a_claimed_job() -> None:
     queue = Queue()
     queue.started(idempotency_key="k")
-    queue.refused(queue.add_of(blob="newer", idempotency_key="k"), "is in building")
+    queue.refused(
+        queue.add_of(blob="newer", idempotency_key="k"), "other content, and is in building already"
+    )
     queue.do(queue.release_of(queue.fence()))
     queue.refused(queue.add_of(blob="newer", idempotency_key="k"), "was claimed before")
 

@@ -49,16 +49,22 @@ class Add(Operation):
             return self.change(Trigger.ADD, None, job)
         if self.blob in (present.blob, present.record.blob):
             return Refusal(f"{self.job} is submitted already and is in {present.stage}", done=True)
-        if (
-            self.manifest.idempotency_key
-            and present.manifest.idempotency_key == self.manifest.idempotency_key
-        ):
-            return Revise(
-                at=self.at, by=self.by, op_id=self.op_id, job=self.job, blob=self.blob, manifest=self.manifest
-            ).decide(snapshot)
+        key = self.manifest.idempotency_key
+        if key and present.manifest.idempotency_key == key:
+            return self._supersede(present, snapshot)
         return Refusal(
             f"the id {self.job} belongs to other content, in {present.stage}", "give the file another name"
         )
+
+    def _supersede(self, present: Job, snapshot: Snapshot) -> Change | Refusal:
+        if present.stage is not Stage.INBOX:
+            return Refusal(
+                f"{self.job} has this idempotency key, other content, and is in {present.stage} already",
+                "give the file another key, or leave it out",
+            )
+        return Revise(
+            at=self.at, by=self.by, op_id=self.op_id, job=self.job, blob=self.blob, manifest=self.manifest
+        ).decide(snapshot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
