@@ -110,6 +110,38 @@ sleep {seconds}"""
     return Pushes(hub, when, then)
 
 
+class Gate:
+    """Holds pushes of the queue branch on the hub while it is shut, but those of a process that has the
+    pass in its environment: whoever is held has decided already."""
+
+    PASS = "PASSES_THE_GATE"
+
+    def __init__(self, hub: Path) -> None:
+        self.shut, self.held = hub / "gate-shut", hub / "gate-held"
+        self.held.mkdir()
+        hook(
+            hub,
+            "pre-receive",
+            f"""main=
+while read -r old new ref; do [ "$ref" != refs/heads/main ] || main=1; done
+[ -n "$main" ] && [ -e '{self.shut}' ] && [ -z "${self.PASS}" ] || exit 0
+mktemp '{self.held}/XXXXXXXX' > /dev/null
+while [ -e '{self.shut}' ]; do sleep 0.05; done""",
+        )
+
+    def close(self) -> None:
+        """Hold what comes from now on."""
+        self.shut.touch()
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self.shut.unlink()
+
+    def waiting(self) -> int:
+        """How many pushes came to the shut gate."""
+        return len(list(self.held.iterdir()))
+
+
 def impatient(ledger: Ledger, seconds: float) -> Ledger:
     """The ledger with less patience for the network."""
     ledger.timeout = seconds
