@@ -42,8 +42,15 @@ class Chooser:
         free: dict[str, int],
         passed: Mapping[str, frozenset[str]],
         scorer: Scorer,
+        claiming: Mapping[str, str] | None = None,
     ) -> None:
         self.hosts, self.free, self.passed, self.scorer = hosts, free, passed, scorer
+        # A claim on its way has its slot already: jobs before it in turn must not take that.
+        self._claiming: dict[str, str] = {}
+        for job, name in (claiming or {}).items():
+            if free.get(name, 0) > 0 and name not in passed.get(job, ()):
+                self._claiming[job] = name
+                free[name] -= 1
         self.left = sum(free.values())
         self._refusing = {job for beat in hosts.values() for job in beat.refuses}
         self._choosy = any(beat.accepts.given for beat in hosts.values())
@@ -53,15 +60,26 @@ class Chooser:
 
     def choose(self, job: Job) -> Assignment | None:
         """The host that starts the job now, or None when none can."""
+        claimed_by = self._claimed_by(job)
         if not self.left:
             return None
-        name = self._pick(job, self.able(job.manifest))
+        able = self.able(job.manifest)
+        mine = claimed_by in able and not self._refuses(claimed_by, job.id)
+        name = claimed_by if mine else self._pick(job, able)
         if not name:
             return None
         engine = resolve_engine(job.manifest, self.hosts[name].engines)
         score = self.scorer.score(job, name, self.free[name])
         self._take(name)
         return Assignment(job.id, name, engine, score=score)
+
+    def _claimed_by(self, job: Job) -> str:
+        """The host whose claim of this job is on its way; the slot that was kept for it is free again."""
+        name = self._claiming.pop(job.id, "")
+        if name:
+            self.free[name] += 1
+            self.left += 1
+        return name
 
     def choose_verifier(self, job: Job) -> list[Assignment]:
         """The host that verifies a landed job, if there is one."""

@@ -4,7 +4,7 @@ to the host that suits it best, as long as there are slots (DESIGN section 7).""
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser, rendezvous
@@ -15,6 +15,7 @@ from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Priority
+from aq.core.patience import Memory, claims_underway, remember
 from aq.core.preempt import Preemption, Yielding
 from aq.core.recent import look_back
 from aq.core.retrybudget import Starts, starts_of
@@ -24,15 +25,6 @@ from aq.core.snapshot import Snapshot
 from aq.core.turn import in_turn
 
 __all__ = ["Assignment", "Memory", "Plan", "free_slots", "plan", "remember", "rendezvous"]
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What one observer remembers between plans: who was chosen for a job and since when (seconds
-    on its own clock), and which hosts let their turn pass."""
-
-    chosen: Mapping[str, tuple[str, float]] = field(default_factory=dict)
-    passed: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +86,8 @@ def plan(
     if blocked:
         return Plan((), {job.id: blocked[0] for job in waiting_jobs})
     scorer = scorer_for(snapshot, hosts, waiting_jobs, now)
-    chooser = Chooser(hosts, free_slots(snapshot, hosts), (memory or Memory()).passed, scorer)
+    passed = (memory or Memory()).passed
+    chooser = Chooser(hosts, free_slots(snapshot, hosts), passed, scorer, claims_underway(snapshot, hosts))
     planner = _Planner(snapshot, now, chooser, waiting_jobs)
     to_verify = [
         job
@@ -217,21 +210,3 @@ class _Retries:
     def take(self) -> None:
         """One more begins."""
         self._starts, self._blocker = (self._starts or self._find()).with_retry(self._now), None
-
-
-def remember(memory: Memory, planned: Plan, clock: float, patience: float, me: str) -> Memory:
-    """The memory after a plan: a host that was chosen for longer than `patience` and did not claim
-    has let its turn pass. Jobs that are no longer assigned are forgotten."""
-    chosen: dict[str, tuple[str, float]] = {}
-    passed: dict[str, frozenset[str]] = {}
-    for assignment in planned.assignments:
-        job, host = assignment.job, assignment.host
-        before = memory.chosen.get(job)
-        since = before[1] if before and before[0] == host else clock
-        skipped = memory.passed.get(job, frozenset())
-        if host != me and clock - since > patience:
-            skipped |= {host}
-        chosen[job] = (host, since)
-        if skipped:
-            passed[job] = skipped
-    return Memory(chosen, passed)

@@ -174,7 +174,8 @@ def _planned(runner: State) -> Plan:
     }
     snapshot = runner.ledger.snapshot()
     while True:
-        planned = plan(snapshot, _live(runner), now, runner.plan_memory)
+        hosts = _live(runner)
+        planned = plan(snapshot, hosts, now, runner.plan_memory)
         refused = {}
         for name in planned.starting(me):
             job = snapshot.find(name)
@@ -188,7 +189,8 @@ def _planned(runner: State) -> Plan:
             planned = planned.without(me, refused)
             break
         runner.refuses |= refused
-    runner.plan_memory = remember(runner.plan_memory, planned, clock, runner.settings.cadence.patience, me)
+    patience = runner.settings.cadence.patience
+    runner.plan_memory = remember(runner.plan_memory, planned, clock, patience, me, hosts)
     return planned
 
 
