@@ -90,7 +90,8 @@ def decide(runner: State) -> list[Operation]:
     if not may_claim(runner):
         return operations
     give_way(runner, planned)
-    for assignment in planned.of(runner.me.host)[: _room(runner)]:
+    mine = [each for each in planned.of(runner.me.host) if not _busy(runner, each.job)]
+    for assignment in mine[: _room(runner)]:
         operations += _claim(runner, assignment)
     return operations
 

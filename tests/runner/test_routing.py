@@ -9,6 +9,7 @@ import pytest
 
 from aq.core.accepts import Accepts
 from aq.core.lifecycle import Stage
+from aq.runner.decide import decide
 from tests.runner.hosts import host
 from tests.support.fleet import Fleet, add
 from tests.support.story import hand_write, story
@@ -67,3 +68,16 @@ def test_a_verify_that_cannot_run_is_given_back_with_a_wait(
         assert sum(line.startswith("verify-claim ") for line in fleet.events()) == 1
     assert f"is verified again at {again}" in fleet.you.aq("why", "job").stdout
     assert f"is verified again at {again}" in fleet.you.aq("status").stdout
+
+
+def test_a_claim_on_its_way_is_not_made_a_second_time(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with host(fleet, monkeypatch) as ada:
+        ada.until(lambda: ada.runner.confirmed_at is not None, what="a confirmed beat")
+        you = fleet.you.ledger()
+        for name in ("one", "two"):
+            add(you, name, _JOB.format(""))
+        ada.runner.ledger.fetch()
+        first, other = decide(ada.runner)
+        # It lost its races for now, and waits for the next push.
+        ada.runner.submit(first)
+        assert [operation.about for operation in decide(ada.runner)] == [other.about]
