@@ -18,6 +18,7 @@ _NAMES = {
     "claiming": "claiming",
     "reading": "reading",
     "contention": "contention",
+    "plan-conflicts": "conflicts",
     "polling": "polling",
     "commands": "commands",
     "planning": "planning",

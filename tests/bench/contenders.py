@@ -128,6 +128,21 @@ class Host:
         return not self.held and not self.ledger.snapshot().stages[Stage.INBOX]
 
 
+def join(ledger: Ledger, folder: Path, name: str, free: int, gate: Gate, *, finish: bool = True) -> Host:
+    """A host that has published its beat and seen those of all others, who meet at the gate for it."""
+    beat = BeatWriter(ledger.committer, ledger.who, name, "refs/aq/hosts", folder / "state")
+    beat.compose = lambda: beat_of(name, free)
+    ledger.perform([], beat)
+    gate.wait()
+    me = Host(name, ledger, beat, free, finish)
+    me.look()
+    me.peers = {peer: value for peer, (_, value) in ledger.beats.items()}
+    ledger.snapshot()
+    me.wanted()
+    ledger.pusher.pushes = ledger.pusher.lost = 0
+    return me
+
+
 def host(
     hub: str,
     folder: str,
@@ -141,16 +156,7 @@ def host(
     """One host's process: publish a beat, meet the others, claim until the time is up."""
     ledger = open_ledger(hub, Path(folder), name)
     ledger.fetch()
-    beat = BeatWriter(ledger.committer, ledger.who, name, "refs/aq/hosts", Path(folder) / "state")
-    beat.compose = lambda: beat_of(name, free)
-    ledger.perform([], beat)
-    gate.wait()
-    me = Host(name, ledger, beat, free, finish)
-    me.look()
-    me.peers = {peer: value for peer, (_, value) in ledger.beats.items()}
-    ledger.snapshot()
-    me.wanted()
-    ledger.pusher.pushes = ledger.pusher.lost = 0
+    me = join(ledger, Path(folder), name, free, gate, finish=finish)
     gate.wait()
     started, tally = time.monotonic(), Tally(name)
     while time.monotonic() - started < seconds and not me.over:
