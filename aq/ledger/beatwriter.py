@@ -3,6 +3,7 @@ explicit lease on the last own one (DESIGN section 5, rule 5)."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,4 +93,7 @@ class BeatWriter:
             self.adopt("")
 
     def _save(self) -> None:
-        write_atomic(self.path, json.dumps({"last": self.last, "own": self.own}).encode())
+        # A full disk must not end the loop: a restart that does not know its own beat takes it for a
+        # stranger's, and waits until that has been silent for long enough.
+        with contextlib.suppress(OSError):
+            write_atomic(self.path, json.dumps({"last": self.last, "own": self.own}).encode())

@@ -118,6 +118,16 @@ def test_a_beat_that_a_restart_finds_is_known_as_its_own(fleet: Fleet, tmp_path:
     assert again.confirmed
 
 
+def test_a_full_disk_does_not_keep_a_beat_back(fleet: Fleet, tmp_path: Path) -> None:
+    ada = fleet.machine("ada").ledger()
+    (tmp_path / "no-folder").touch()
+    writer = writer_of(ada, tmp_path / "no-folder")
+    for _ in range(2):
+        ada.perform([], writer)
+        assert writer.confirmed
+        assert ref(fleet) == writer.last
+
+
 def test_a_foreign_beat_under_our_name_stops_us(fleet: Fleet, tmp_path: Path) -> None:
     ada, twin = fleet.machine("ada").ledger(), fleet.machine("twin").ledger()
     mine = writer_of(ada, tmp_path / "a")
