@@ -136,7 +136,6 @@ class _Planner:
         chosen = None if reason else self.chooser.choose(job)
         if chosen:
             self._assign(job, chosen)
-            self._reserve(job)
             return
         reason = reason or self.chooser.why(job)
         taking = self._take_slot(job) if reason == NO_FREE_SLOT else None
@@ -185,7 +184,12 @@ class _Planner:
 
     def _assign(self, job: Job, assignment: Assignment) -> None:
         self.assignments.append(assignment)
+        if assignment.host in self.chooser.passed.get(job.id, frozenset()):
+            # It had its turn, and nobody else can do it: what it may never claim keeps nothing from others.
+            return
         self.locks |= {job.manifest.lock} - {""}
+        if not assignment.verify:
+            self._reserve(job)
         if self.room is not None:
             self.room -= 1
 

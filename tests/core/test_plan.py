@@ -211,6 +211,25 @@ def test_the_next_host_s_turn_comes_after_patience_and_no_sooner() -> None:
     assert remember(next_one, Plan((), {}), 112.0, 10.0, "m2") == Memory()
 
 
+@pytest.mark.parametrize(
+    ("keys", "limits"),
+    [
+        pytest.param({"lock": "db"}, {}, id="its lock"),
+        pytest.param({}, {"wip_building": 1}, id="room among what is building"),
+        pytest.param({"budget": Budget(usd=4.0)}, {"budgets": Budgets(fleet_usd=5.0)}, id="the day's money"),
+    ],
+)
+def test_what_only_a_silent_host_can_do_keeps_nothing_from_others(
+    keys: dict[str, Any], limits: dict[str, Any]
+) -> None:
+    special = job("a", capabilities=("has:docker",), **keys)
+    seen = snapshot([special, job("b", **keys)], settings=Settings(**limits))
+    live = {"gone": beat("gone", offers=OFFERS | {"has:docker"}), "here": beat("here")}
+    assert names(plan(seen, live, NOW)) == {"a": "gone"}
+    silent = Memory(passed={"a": frozenset({"gone"})})
+    assert names(plan(seen, live, NOW, silent)) == {"a": "gone", "b": "here"}
+
+
 def test_a_host_does_not_pass_over_itself() -> None:
     chosen = Plan((Assignment("a", "m1", "shell"),), {})
     memory = remember(Memory({"a": ("m1", 0.0)}), chosen, 1000.0, 10.0, "m1")
