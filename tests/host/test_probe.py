@@ -70,21 +70,19 @@ def test_a_denied_engine_is_not_offered(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 PROBES = {
-    "a file that is there": ("test -d /", "has:x"),
-    "a file that is not": ("test -d /nowhere", None),
-    "a version": ("echo 'Copyright 2024'; echo 'release 12.4, V12.4.131'", "x=12.4"),
-    "a version on standard error": ("echo 3.1 >&2", "x=3.1"),
-    "a version and a failure": ("echo 3.1; exit 2", None),
-    "its own shell's syntax error": ("(", None),
+    "a-file-that-is-there": ("test -d /", "has:a-file-that-is-there"),
+    "a-file-that-is-not": ("test -d /nowhere", None),
+    "version": ("echo 'Copyright 2024'; echo 'release 12.4, V12.4.131'", "version=12.4"),
+    "on-standard-error": ("echo 3.1 >&2", "on-standard-error=3.1"),
+    "version-and-a-failure": ("echo 3.1; exit 2", None),
+    "syntax-error": ("(", None),
 }
 
 
-@pytest.mark.parametrize(("command", "offer"), PROBES.values(), ids=PROBES)
-def test_the_owners_probe_offers_its_name_or_the_version_that_it_prints(
-    command: str, offer: str | None
-) -> None:
-    offers = probe_offers(HostConfig("ada", probes={"x": command}))
-    assert [*named(offers, "x="), *named(offers, "has:x")] == ([offer] if offer else [])
+def test_the_owners_probe_offers_its_name_or_the_version_that_it_prints() -> None:
+    offers = probe_offers(HostConfig("ada", probes={name: command for name, (command, _) in PROBES.items()}))
+    found = {name: [*named(offers, f"{name}="), *named(offers, f"has:{name}")] for name in PROBES}
+    assert found == {name: [offer] if offer else [] for name, (_, offer) in PROBES.items()}
 
 
 def test_a_probe_that_hangs_is_given_up_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
