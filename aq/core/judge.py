@@ -10,6 +10,7 @@ from aq.core.instants import Instant
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.operations import Fail, FixRound, Hold, Operation, Release, Unverified, Verified
+from aq.core.overrun import OVERRUN
 from aq.core.record import CheckResult
 from aq.core.settle import Ending, Outcome
 
@@ -129,7 +130,8 @@ def settle_fix(
     op_id: str,
 ) -> Operation | None:
     """The operation for an engine that is done with a fix round; None when it left nothing to write
-    and the checks may run again. Where it failed the verdict before stands."""
+    and the checks may run again. Where it failed the verdict before stands; where its budget stopped it, a
+    person may give it more, as for any run."""
     common = _common(fence, at, op_id, outcome.usd, outcome.tokens)
     work: dict[str, Any] = {"branch": outcome.branch, "tip": outcome.tip}
     if outcome.ending is Ending.DONE:
@@ -141,7 +143,8 @@ def settle_fix(
     failed = next(check.words for check in checks if not check.passed)
     what = f"fix round {number}: {outcome.failure or outcome.ending}"
     reason = f"{failed}; {what}: {outcome.reason}" if outcome.reason else f"{failed}; {what}"
-    return Fail(**common, **work, failure="verify_failed", reason=reason, checks=checks)
+    failure = OVERRUN if outcome.failure == OVERRUN else "verify_failed"
+    return Fail(**common, **work, failure=failure, reason=reason, checks=checks)
 
 
 def _common(fence: Fence, at: Instant, op_id: str, usd: float | None, tokens: int | None) -> dict[str, Any]:

@@ -229,6 +229,13 @@ def test_a_stopped_round_gives_the_job_back() -> None:
     )
 
 
+def test_a_round_that_its_budget_stopped_ends_as_a_run_that_its_budget_stopped() -> None:
+    stopped = Outcome(Ending.FAILED, "budget", "3 of 2 usd", usd=3.0, **WORK)
+    reason = f"{RED.words}; fix round 1: budget: 3 of 2 usd"
+    expected = Fail(**COMMON, **WORK, failure="budget", reason=reason, usd=3.0, checks=(*PASSED, *FAILED))
+    assert fixed(stopped) == expected
+
+
 FAILS = {
     "a failed engine": (Outcome(Ending.FAILED, "timeout", "no end within 5 s"), "timeout: no end within 5 s"),
     "infrastructure": (Outcome(Ending.INFRA, reason="disk full"), "infra: disk full"),
