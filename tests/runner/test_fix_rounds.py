@@ -9,6 +9,7 @@ import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.operations import Cancel
+from aq.core.overrun import is_overrun
 from tests.host.targets import Target, make_target
 from tests.runner.hosts import host
 from tests.support.audit import audit
@@ -86,14 +87,17 @@ def test_a_script_gets_no_round_that_its_job_did_not_ask_for(
         assert ada.reaches("x", Stage.DEAD_LETTER).record.runs[0].rounds == ()
 
 
-def test_a_budget_that_is_spent_ends_the_rounds(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    front = "fix: {max: 5}\nretry: {max: 0}\nbudget: {wall: 1s}\nverify: 'false'\n"
-    fleet.you.drop("x", job(front, COUNTS + '[ "$AQ_FIX_ROUND" ] && sleep 1.1; true\n'))
+def test_a_round_that_spends_the_budget_puts_the_job_on_hold(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = "fix: {max: 5}\nbudget: {wall: 3s}\nverify: 'false'\n"
+    fleet.you.drop("x", job(front, COUNTS + '[ "$AQ_FIX_ROUND" ] && sleep 600; true\n'))
     with host(fleet, monkeypatch) as ada:
         fleet.you.aq("status")
-        (run,) = ada.reaches("x", Stage.DEAD_LETTER).record.runs
-    assert len(run.rounds) <= 2
-    assert "budget" in run.reason
+        record = ada.until(lambda: (found := ada.job("x")) and is_overrun(found.record) and found.record)
+    (run,) = record.runs
+    assert [one.number for one in run.rounds] == [1]
+    assert "fix round 1: budget" in run.reason
 
 
 def test_a_host_that_dies_in_a_round_leaves_a_job_that_another_finishes(
