@@ -135,7 +135,7 @@ def settle_fix(
     common = _common(fence, at, op_id, outcome.usd, outcome.tokens)
     work: dict[str, Any] = {"branch": outcome.branch, "tip": outcome.tip}
     if outcome.ending is Ending.DONE:
-        work |= {"outside": outcome.outside, "warnings": outcome.warnings}
+        work |= outcome.seen
         return FixRound(**common, **work, number=number, pushed=outcome.pushed) if outcome.tip else None
     if outcome.ending is Ending.STOPPED:
         del common["tokens"]

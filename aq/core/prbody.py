@@ -14,7 +14,7 @@ def pr_body(job: Job, summary: str) -> str:
     """The body of the pull request for a shipped job. `summary` is the engine's own."""
     record = job.record
     parts = [summary.strip(), _checks(job), _cost(job)]
-    last = record.last_run
+    last = record.work
     if last and last.outside:
         lines = "\n".join(f"- `{one_line(path)}`" for path in last.outside[:_MAX_PATHS])
         parts.append(f"## Outside the job's scope\n\n{lines}")

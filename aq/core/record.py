@@ -69,11 +69,29 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What the work of a run changes: files and lines, the first of the paths (both ends of a move) and how
+    many `more` there are, and what is no plain text file (`odd`), which has no lines."""
+
+    files: int = 0
+    added: int = 0
+    removed: int = 0
+    paths: tuple[str, ...] = ()
+    more: int = 0
+    odd: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if min(self.files, self.added, self.removed, self.more) < 0:
+            raise AqError("a change has a size below zero", "counts are 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One claim of the job. `outcome` is empty while it lasts; `usd` is None when unknown; `baseline`
     is the check that failed before the engine began; `model` and `version` are the engine's, as it told;
     `outside` are changed paths that the job may not change, `warnings` what to look at in the work;
-    `submission` is the one that it belongs to."""
+    `submission` is the one that it belongs to; `changes` is None when nobody could tell; `risk` is that of
+    its work when it landed, with its `risks`."""
 
     epoch: int
     host: str
@@ -100,6 +118,9 @@ class Run:
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     submission: int = 1
+    changes: Changes | None = None
+    risk: str = ""
+    risks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_instant(self.started, self.ended)
@@ -195,6 +216,11 @@ class Record:
         said = next((note for note in reversed(self.feedback) if note.about in PERSONS_ENDS), None)
         last = self.last_run
         return said if said and (last is None or not last.ended or said.at >= last.ended) else None
+
+    @property
+    def work(self) -> Run | None:
+        """The newest run that worked: those after it only verified what it left."""
+        return next((run for run in reversed(self.runs) if not run.verify_only), None)
 
     def with_run(self, run: Run) -> Record:
         """The record with one more run; the oldest of more than 20 becomes one line."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aq.core.globs import matches
+from aq.core.record import Changes
+from aq.core.squash import one_line
 
 # What steers an agent, a check or a checkout: a run that changes these changes its own guards.
 _GUARDS = frozenset(
@@ -82,6 +84,10 @@ _OUTPUT = (
 )
 
 
+MAX_PATHS = 100
+_MAX_ODD = 20
+
+
 class Kind(StrEnum):
     """What happened to a path. `ignored`: there, but hidden from git by rules that the base does not
     have; `output`: hidden by the base's own rules; `refused`: it cannot be recorded."""
@@ -122,10 +128,38 @@ class Totals:
 
 def totals(changes: Iterable[Change]) -> Totals:
     """The sum of what a commit holds."""
-    held = [change for change in changes if change.kind not in (Kind.IGNORED, Kind.OUTPUT, Kind.REFUSED)]
+    held = _held(changes)
     return Totals(
         len(held), sum(change.added or 0 for change in held), sum(change.removed or 0 for change in held)
     )
+
+
+def _held(changes: Iterable[Change]) -> list[Change]:
+    return [change for change in changes if change.kind not in (Kind.IGNORED, Kind.OUTPUT, Kind.REFUSED)]
+
+
+def recorded(changes: Iterable[Change], known: tuple[str, ...] = ()) -> Changes:
+    """What a record says of a commit. A path that cannot be shown as it is is only counted: whoever judges
+    by paths must not be misled by half of one."""
+    held = _held(changes)
+    size = totals(held)
+    paths = [path for change in held for path in (change.source, change.path) if path]
+    shown = tuple(path for path in paths[:MAX_PATHS] if path.isprintable() and one_line(path, known) == path)
+    odd = [one_line(f"{change.path}: {what}", known) for change in held if (what := _odd(change))]
+    rest = (f"and {len(odd) - _MAX_ODD} more",) if len(odd) > _MAX_ODD else ()
+    return Changes(
+        size.files, size.added, size.removed, shown, len(paths) - len(shown), (*odd[:_MAX_ODD], *rest)
+    )
+
+
+def _odd(change: Change) -> str:
+    if change.mode == "120000":
+        return "a link"
+    if change.mode == "160000":
+        return "a commit of another repository"
+    if change.mode == "100755" and change.kind in (Kind.ADDED, Kind.MODE):
+        return "executable"
+    return "not text" if change.added is None else ""
 
 
 def outside(changes: Iterable[Change], allowed: Sequence[str]) -> tuple[str, ...]:

@@ -55,6 +55,17 @@ class RetryBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskRules:
+    """What makes work risky beside what is built in: more files or lines than these, and paths. Those in
+    `low` are of no risk for what they are; `high` goes before."""
+
+    max_files: int = 20
+    max_lines: int = 400
+    high: tuple[str, ...] = ()
+    low: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything in `queue/aq.yaml`. `beats` is refs or branches, or nothing: each clone finds out."""
 
@@ -67,6 +78,7 @@ class Settings:
     approvers: int = 0
     beats: str = ""
     retry_budget: RetryBudget = RetryBudget()
+    risk: RiskRules = RiskRules()
 
 
 @dataclass(frozen=True, slots=True)

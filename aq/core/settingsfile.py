@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import InvalidFileError
 from aq.core.jobfile import JobFile, manifest_of
-from aq.core.parsing import Duration, JobId, Number, Strict, Usd, refuse, validate
-from aq.core.settings import CADENCES, Budgets, Cadence, RetryBudget, Settings
+from aq.core.parsing import Duration, Glob, JobId, Many, Number, Strict, Usd, refuse, validate
+from aq.core.settings import CADENCES, Budgets, Cadence, RetryBudget, RiskRules, Settings
 
 # Beyond these the router's sums and the times of ageing are no numbers any more.
 LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
@@ -75,6 +75,21 @@ class TrustForm(Strict):
     approvers: Number = 0
 
 
+class RiskPathsForm(Strict):
+    """Paths by their risk."""
+
+    high: Many[Glob] = ()
+    low: Many[Glob] = ()
+
+
+class RiskForm(Strict):
+    """From where on work is risky."""
+
+    max_files: Number = Field(default=RiskRules().max_files, alias="max-files")
+    max_lines: Number = Field(default=RiskRules().max_lines, alias="max-lines")
+    paths: RiskPathsForm = RiskPathsForm()
+
+
 def _cadence(value: Any) -> Any:
     return {"preset": value} if isinstance(value, str) else value
 
@@ -123,6 +138,11 @@ class SettingsFile(Strict):
     trust: TrustForm = Field(
         default=TrustForm(), description="approvers: how many people must approve before ship"
     )
+    risk: RiskForm = Field(
+        default=RiskForm(),
+        description="what counts as risky work: `max-files` (20) and `max-lines` (400), beyond which it is "
+        "medium, and beyond five times as much high; `paths: {high: [globs], low: [globs]}`",
+    )
     beats: Literal["refs", "branches"] | None = Field(
         default=None,
         description="where hosts write their beats: refs/aq/hosts, or branches where a forge refuses that",
@@ -167,4 +187,5 @@ def parse_settings(data: bytes, file: str = "queue/aq.yaml") -> Settings:
         approvers=form.trust.approvers,
         beats=form.beats or "",
         retry_budget=RetryBudget(form.retry_budget.ratio, form.retry_budget.floor),
+        risk=RiskRules(form.risk.max_files, form.risk.max_lines, form.risk.paths.high, form.risk.paths.low),
     )

@@ -10,6 +10,7 @@ from aq.core.engine.policy import policy
 from aq.core.instants import Instant
 from aq.core.lease import Fence
 from aq.core.operations import Fail, Hold, Land, Operation, Preempt, Release
+from aq.core.record import Changes
 
 
 class Ending(StrEnum):
@@ -29,7 +30,8 @@ class Outcome:
     are None when unknown; `branch` and `tip` name kept work, `pushed` that it is on its remote;
     `baseline` is the check that failed before the engine began; `reset` is in how many seconds the limit
     that it ran into ends, if known; `model` and `version` are the engine's; `outside` are changed paths that
-    the job may not change, `warnings` what a person should look at in the work."""
+    the job may not change, `warnings` what a person should look at in the work, `changes` its size and
+    paths, None when unknown."""
 
     ending: Ending
     failure: str = ""
@@ -45,6 +47,12 @@ class Outcome:
     version: str = ""
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    changes: Changes | None = None
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What a record keeps of the work itself."""
+        return {"outside": self.outside, "warnings": self.warnings, "changes": self.changes}
 
 
 def settle(
@@ -56,8 +64,7 @@ def settle(
     common |= {"branch": outcome.branch, "tip": outcome.tip, "usd": outcome.usd, "tokens": outcome.tokens}
     common |= {"model": outcome.model, "version": outcome.version}
     if outcome.ending is Ending.DONE:
-        seen: dict[str, Any] = {"outside": outcome.outside, "warnings": outcome.warnings}
-        return (Land(**common, **seen, pushed=outcome.pushed, baseline=outcome.baseline),)
+        return (Land(**common, **outcome.seen, pushed=outcome.pushed, baseline=outcome.baseline),)
     if outcome.ending is Ending.FAILED:
         end = Release if policy(outcome.failure).released else Fail
         return (end(**common, failure=outcome.failure, reason=outcome.reason),)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aq.core.engine.ending import verdict_on
 from aq.core.engine.report import PARTIAL
+from aq.core.scope import recorded
 from aq.core.settle import Ending, Outcome
 from aq.host.keeping import few, keep_work
 from aq.host.process import Exit
@@ -25,6 +26,8 @@ def outcome_of(run: Run, played: Played) -> Outcome:
     facts |= {"branch": work.branch, "tip": work.tip, "pushed": work.pushed}
     facts |= {"outside": few(work.outside, run.kit.secrets)}
     facts |= {"warnings": few((*_unfinished(played), *work.warnings), run.kit.secrets)}
+    if run.workspace and run.workspace.mirror:
+        facts["changes"] = recorded(work.changes, run.kit.secrets)
     ended = played.ended
     if ended.stopped and not played.stop:
         ending = Ending.FENCED if ended.stopped == "fenced" else Ending.STOPPED

@@ -18,7 +18,7 @@ from aq.core.values import plain, revive
 
 Value = TypeVar("Value")
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-5"
+FORMAT = f"{__version__}-6"
 MAX_FILE = 64 * 1024 * 1024
 MAX_KEPT = 200_000
 _Key = tuple[str, str]

@@ -13,7 +13,7 @@ from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget
 from aq.core.operations import FixRound, Hold, Verified
-from aq.core.record import MAX_ROUNDS, CheckResult, Record, Round, Run, Suite
+from aq.core.record import MAX_ROUNDS, Changes, CheckResult, Record, Round, Run, Suite
 from tests.support.builders import FAILED, NOW, PASSED, Queue
 
 TIP, FIXED = "f" * 40, "d" * 40
@@ -145,14 +145,24 @@ def test_the_landing_says_what_was_red_before() -> None:
 
 def test_what_lies_outside_the_scope_is_that_of_the_newest_work() -> None:
     queue = Queue()
-    fence = queue.landed(land={"outside": ("a",), "warnings": ("b:1 looks odd",)})
+    before = {"outside": ("a",), "warnings": ("b:1 looks odd",), "changes": Changes(1, 1, 0, ("go.mod",))}
+    fence = queue.landed(land=before)
     run = queue.job().record.runs[-1]
-    assert (run.outside, run.warnings) == (("a",), ("b:1 looks odd",))
+    assert {name: getattr(run, name) for name in before} == before
+    assert (run.risk, len(run.risks)) == ("high", 3)
     queue.do(asked(queue, fence))
-    assert queue.job().record.runs[-1].outside == ("a",)
-    queue.do(left(queue, fence, outside=("c",)))
+    assert queue.job().record.runs[-1] == replace(run, rounds=queue.job().record.runs[-1].rounds)
+    queue.do(left(queue, fence, outside=("c",), changes=Changes()))
     run = queue.job().record.runs[-1]
-    assert (run.outside, run.warnings) == (("c",), ())
+    assert (run.outside, run.warnings, run.changes) == (("c",), (), Changes())
+    assert (run.risk, run.risks) == ("high", ("outside its scope: c",))
+
+
+def test_work_whose_changes_nobody_knows_lands_as_risky() -> None:
+    queue = Queue()
+    queue.landed()
+    run = queue.job().record.runs[-1]
+    assert (run.risk, run.risks) == ("high", ("nobody could tell what it changed",))
 
 
 def test_rounds_and_test_counts_survive_the_file() -> None:

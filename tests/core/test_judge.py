@@ -11,7 +11,7 @@ from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Manifest
 from aq.core.operations import Fail, FixRound, Hold, Release, Verified
-from aq.core.record import CheckResult, Suite
+from aq.core.record import Changes, CheckResult, Suite
 from aq.core.settle import Ending, Outcome
 from tests.support.builders import FAILED, NOW, PASSED, Queue
 
@@ -214,8 +214,9 @@ WORK: dict[str, Any] = {"branch": "aq/a/1-fix1", "tip": "d" * 40}
 
 
 def test_the_work_of_a_round_is_named_before_it_is_verified() -> None:
-    assert fixed(Outcome(Ending.DONE, **WORK, pushed=True, usd=0.5, tokens=7)) == FixRound(
-        **COMMON, **WORK, number=1, pushed=True, usd=0.5, tokens=7
+    seen: dict[str, Any] = {"outside": ("x",), "warnings": ("y",), "changes": Changes(1, 2, 3, ("x",))}
+    assert fixed(Outcome(Ending.DONE, **WORK, **seen, pushed=True, usd=0.5, tokens=7)) == FixRound(
+        **COMMON, **WORK, **seen, number=1, pushed=True, usd=0.5, tokens=7
     )
 
 

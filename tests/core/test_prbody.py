@@ -39,6 +39,7 @@ def test_what_is_unknown_is_said_to_be() -> None:
 
 
 def test_what_a_person_should_look_at_is_there() -> None:
-    made = pr_body(shipped(replace(LAST, outside=("a\nb",), warnings=("c:1 looks odd",))), "")
+    work = replace(LAST, outside=("a\nb",), warnings=("c:1 looks odd",))
+    made = pr_body(shipped(work, CHECK), "")
     assert "## Outside the job's scope\n\n- `a b`\n" in made
     assert "## Worth a look\n\n- c:1 looks odd\n" in made

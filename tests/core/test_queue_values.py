@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aq.core.change import Refusal
+from aq.core.codec import decode_as
+from aq.core.encoding import encode
 from aq.core.errors import AqError
 from aq.core.instants import unix
 from aq.core.job import Job
@@ -19,11 +21,12 @@ from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
 from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
-from aq.core.record import CheckResult, Note, Record, Run, Verdict
+from aq.core.record import Changes, CheckResult, Note, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
 from aq.core.retry import after_failure, after_return, backoff, infra_backoff
 from aq.core.settle import Ending, Outcome, settle
 from aq.core.snapshot import NoArchive, Snapshot
+from aq.core.values import plain, revive
 from aq.core.work import Brought, Checked, Ended, Order
 from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snapshot
 
@@ -194,8 +197,23 @@ IDS = ("op", "op-2")
 
 
 def test_a_done_run_lands() -> None:
-    made = settle(FENCE, Outcome(Ending.DONE, pushed=True, **FACTS), NOW, IDS)
-    assert made == (Land(**COMMON, pushed=True, **FACTS),)
+    seen: dict[str, Any] = {"outside": ("x",), "warnings": ("y",), "changes": Changes(1, 2, 3, ("x",))}
+    made = settle(FENCE, Outcome(Ending.DONE, pushed=True, **FACTS, **seen), NOW, IDS)
+    assert made == (Land(**COMMON, pushed=True, **FACTS, **seen),)
+
+
+def test_what_a_run_changed_survives_the_file_and_the_spool() -> None:
+    run = Run(1, "mac-1", "n", "shell", NOW, changes=Changes(), risk="low")
+    other = replace(run, changes=Changes(1, 2, 3, ("a",), 4, ("b: a link",)), risk="high", risks=("large",))
+    record = Record(runs=(run, other))
+    assert decode_as(Record, encode(record), "record") == record
+    assert revive(Record, plain(record)) == record
+
+
+@pytest.mark.parametrize("size", [{"files": -1}, {"added": -1}, {"removed": -1}, {"more": -1}])
+def test_no_change_is_smaller_than_nothing(size: dict[str, int]) -> None:
+    with pytest.raises(AqError, match="below zero"):
+        Changes(**size)
 
 
 def test_a_failed_run_fails_with_its_class() -> None:

@@ -5,8 +5,22 @@ from __future__ import annotations
 import pytest
 
 from aq.core.globs import matches
-from aq.core.scope import Change, Kind, Totals, guard_of, is_litter, is_output, outside, totals, within
+from aq.core.record import Changes
+from aq.core.scope import (
+    MAX_PATHS,
+    Change,
+    Kind,
+    Totals,
+    guard_of,
+    is_litter,
+    is_output,
+    outside,
+    recorded,
+    totals,
+    within,
+)
 
+TOKEN = "gh" + "p_" + "a1B2" * 9
 COVERED = [
     ("src/**", "src/a", True),
     ("src/**", "src/a/b.py", True),
@@ -139,6 +153,54 @@ def test_the_size_of_a_change_is_that_of_its_commit() -> None:
         Change("e", Kind.IGNORED),
     )
     assert totals(changes) == Totals(files=3, added=4, removed=2)
+
+
+def test_a_record_has_the_size_and_both_ends_of_every_move() -> None:
+    changes = (
+        Change("new", Kind.RENAMED, source="old", mode="100644", added=0, removed=0),
+        Change("a", Kind.MODIFIED, mode="100644", added=3, removed=1),
+        Change("build/", Kind.OUTPUT),
+        Change("hidden", Kind.IGNORED),
+        Change("pipe", Kind.REFUSED),
+    )
+    assert recorded(changes) == Changes(2, 3, 1, ("old", "new", "a"))
+
+
+ODD = {
+    "a link": Change("a", Kind.MODIFIED, mode="120000", added=1, removed=1),
+    "executable": Change("a", Kind.MODE, mode="100755", added=0, removed=0),
+    "a commit of another repository": Change("a", Kind.MODIFIED, mode="160000", added=1, removed=1),
+    "not text": Change("a", Kind.DELETED),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_record_names_what_is_no_plain_text(what: str) -> None:
+    assert recorded([ODD[what]]).odd == (f"a: {what}",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change("a", Kind.MODIFIED, mode="100755", added=1, removed=0),
+        Change("a", Kind.MODE, mode="100644", added=0, removed=0),
+    ],
+    ids=["a script that stays one", "a script no more"],
+)
+def test_what_was_there_before_is_not_odd(change: Change) -> None:
+    assert recorded([change]).odd == ()
+
+
+def test_a_record_holds_only_so_many_names() -> None:
+    found = recorded([Change(f"f{n:03}", Kind.ADDED) for n in range(MAX_PATHS + 7)])
+    assert (found.files, len(found.paths), found.more) == (MAX_PATHS + 7, MAX_PATHS, 7)
+    assert (found.odd[0], len(found.odd), found.odd[-1]) == ("f000: not text", 21, "and 87 more")
+
+
+@pytest.mark.parametrize("path", ["x" * 300 + "/package.json", "a\nb", "a\udcff", f"k/{TOKEN}"])
+def test_a_path_that_cannot_be_shown_as_it_is_is_only_counted(path: str) -> None:
+    found = recorded([Change(path, Kind.ADDED, added=1, removed=0)])
+    assert (found.files, found.paths, found.more) == (1, (), 1)
 
 
 def test_what_engines_and_tools_leave_is_known() -> None:

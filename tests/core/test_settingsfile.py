@@ -11,7 +11,7 @@ from aq.core.manifest import Manifest
 from aq.core.parsing import known_keys
 from aq.core.plan import plan
 from aq.core.record import Record
-from aq.core.settings import CADENCES, Amount, Budgets, Cadence, RetryBudget, Settings, Spend
+from aq.core.settings import CADENCES, Amount, Budgets, Cadence, RetryBudget, RiskRules, Settings, Spend
 from aq.core.settingsfile import SettingsFile, parse_settings
 from tests.support.builders import NOW, beat, job, refusal_of, snapshot
 
@@ -40,6 +40,11 @@ def test_the_design_s_own_example_means_this() -> None:
     )
 
 
+def test_what_is_risky_is_said_by_size_and_by_paths() -> None:
+    text = b"risk: {max-files: 3, max-lines: 0, paths: {high: [billing/**], low: docs/**}}\n"
+    assert parse_settings(text).risk == RiskRules(3, 0, ("billing/**",), ("docs/**",))
+
+
 @pytest.mark.parametrize("data", [b"", b"# nothing\n", b"cadence:\nwip: {}\n"])
 def test_everything_is_optional(data: bytes) -> None:
     assert parse_settings(data) == Settings()
@@ -52,6 +57,7 @@ def test_the_keys_are_these() -> None:
         "cadence",
         "defaults",
         "retry-budget",
+        "risk",
         "trust",
         "weights",
         "wip",

@@ -12,6 +12,7 @@ import pytest
 from aq.core.lease import Fence
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.prompt import digest_of
+from aq.core.record import Changes
 from aq.core.settle import Ending
 from aq.core.work import Checked, Ended, Order, Report
 from aq.host.bench import Bench
@@ -294,6 +295,18 @@ def test_what_lies_outside_the_scope_is_reported(table: Table) -> None:
         "mkdir src; echo x > src/a; echo x > b", repo="target", allowed_scope=("src/**",)
     ).outcome
     assert (outcome.ending, outcome.outside) == (Ending.DONE, ("b",))
+    assert outcome.changes == Changes(2, 2, 0, ("b", "src/a"))
+
+
+def test_what_a_run_changes_is_known_where_there_is_a_clone_and_only_there(table: Table) -> None:
+    outcome = table.ended(
+        "printf '\\0\\1' > data; ln -s README link; echo x >> README", repo="target"
+    ).outcome
+    assert outcome.changes == Changes(
+        3, 2, 0, ("README", "data", "link"), odd=("data: not text", "link: a link")
+    )
+    assert table.ended("true", repo="target").outcome.changes == Changes()
+    assert table.ended("echo x > new").outcome.changes is None
 
 
 def test_a_workspace_that_the_engine_replaced_is_its_own_fault(table: Table) -> None:

@@ -18,8 +18,9 @@ from aq.core.operations.base import (
     returned_spend,
 )
 from aq.core.overrun import OVERRUN, hold_words, is_overrun
-from aq.core.record import CheckResult, Note, Run, Verdict
+from aq.core.record import Changes, CheckResult, Note, Run, Verdict
 from aq.core.retry import after_failure
+from aq.core.risk import risk_of
 from aq.core.snapshot import Snapshot
 
 
@@ -32,6 +33,14 @@ def _cost(usd: float | None, tokens: int | None) -> tuple[tuple[str, str], ...]:
 def _known(run: Run, usd: float | None, tokens: int | None) -> dict[str, Any]:
     """What a run cost, as it is known now: what is not told anew stays."""
     return {"usd": run.usd if usd is None else usd, "tokens": run.tokens if tokens is None else tokens}
+
+
+def _seen(operation: Land | FixRound, snapshot: Snapshot) -> dict[str, Any]:
+    """What a record keeps of the work itself, and how risky that is."""
+    outside, warnings, changes = operation.outside, operation.warnings, operation.changes
+    risk = risk_of(changes, outside, warnings, snapshot.settings.risk)
+    found = {"outside": outside, "warnings": warnings, "changes": changes}
+    return {**found, "risk": str(risk.level), "risks": risk.reasons}
 
 
 def _not_pushed(branch: str, job: Job) -> Refusal:
@@ -56,6 +65,7 @@ class Land(Operation):
     version: str = ""
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    changes: Changes | None = None
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused without the lease, or without the branch on the remote."""
@@ -69,7 +79,7 @@ class Land(Operation):
         record = replace(job.record, branch=self.branch, tip=self.tip)
         facts = engine_facts(job.record.runs[-1], self.model, self.version)
         cost: dict[str, Any] = {"usd": self.usd, "tokens": self.tokens, "baseline": self.baseline}
-        cost |= {"outside": self.outside, "warnings": self.warnings}
+        cost |= _seen(self, snapshot)
         record = record.with_last_run(branch=self.branch, tip=self.tip, **cost, **facts)
         after = self.placed(job, Stage.REVIEW, record, job.lease)
         extra = (("Aq-Branch", self.branch), *_cost(self.usd, self.tokens))
@@ -234,6 +244,7 @@ class FixRound(Operation):
     tokens: int | None = None
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    changes: Changes | None = None
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused without the lease, or without the branch on the remote."""
@@ -246,14 +257,13 @@ class FixRound(Operation):
             return Refusal(f"fix round {self.number} of {job.id} is written already", done=True)
         if self.tip and not self.pushed:
             return _not_pushed(self.branch, job)
-        return self._written(job, run)
+        return self._written(job, run, _seen(self, snapshot) if self.tip else {})
 
-    def _written(self, job: Job, run: Run) -> Change:
+    def _written(self, job: Job, run: Run, seen: dict[str, Any]) -> Change:
         known = _known(run, self.usd, self.tokens)
         fields: dict[str, Any] = {"branch": self.branch, "tip": self.tip} if self.tip else {}
         told = {"failed": self.failed} if self.failed else {}
         rounds = run.rounds_with(self.number, at=self.at, **told, **fields, **known)
-        seen = {"outside": self.outside, "warnings": self.warnings} if self.tip else {}
         record = replace(job.record, **fields).with_last_run(rounds=rounds, **fields, **known, **seen)
         words = "; ".join(check.words for check in self.failed)
         return self.change(
