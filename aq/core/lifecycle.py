@@ -131,7 +131,13 @@ _TABLE_ROWS: tuple[tuple[Trigger, str, LeaseRule, str, str], ...] = (
         "epoch + 1, no attempt charged: verify a landed branch",
     ),
     (Trigger.PROMOTE, "review>testing", LeaseRule.NONE, "person", "accepts a verdict, or overrides by name"),
-    (Trigger.SHIP, "testing>shipped", LeaseRule.NONE, "person", "done"),
+    (
+        Trigger.SHIP,
+        "testing>shipped",
+        LeaseRule.NONE,
+        "person or host",
+        "done; by a host only what `review-policy: auto` lets it",
+    ),
     (
         Trigger.REJECT,
         "review>failed review>inbox testing>failed testing>inbox",

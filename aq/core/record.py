@@ -162,6 +162,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Somebody let the work of the run of `epoch` pass in spite of open gates, with a reason."""
+
+    by: str
+    at: Instant
+    reason: str
+    gates: tuple[str, ...]
+    epoch: int
+
+    def __post_init__(self) -> None:
+        require_instant(self.at)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The whole history of a job in one value. `stage` and `blob` are what the last operation left:
     a folder or a file that says otherwise was changed by hand. `budget` is what a person gave the job in
@@ -185,6 +199,7 @@ class Record:
     pause: Note | None = None
     feedback: tuple[Note, ...] = ()
     approvals: tuple[Note, ...] = ()
+    overrides: tuple[Override, ...] = ()
     delivery: str = ""
     delivered: str = ""
     schedule: str = ""

@@ -19,6 +19,7 @@ from aq.core.manifest import Budget, Deps, Retry, ReviewPolicy
 from aq.core.operations import (
     AcceptRewind,
     Approve,
+    AutoShip,
     Cancel,
     Delivered,
     Fenced,
@@ -40,6 +41,7 @@ from aq.core.operations import (
     Spawn,
     Unverified,
 )
+from aq.core.record import Changes
 from aq.core.settings import Budgets
 from aq.core.values import plain
 from tests.support.builders import FAILED, Queue, manifest
@@ -235,6 +237,32 @@ def _ending() -> Iterator[Step]:
     yield "give it more again", lambda q: ResumeJob(**q.common(), job="g", budget=Budget(usd=9))
 
 
+def _gates() -> Iterator[Step]:
+    auto = ReviewPolicy("auto")
+    yield "add a small one", lambda q: q.add_of("s", review_policy=auto)
+    yield "ship by policy what is in the inbox", lambda q: AutoShip(**q.common("mac-1"), job="s")
+    yield "claim the small one", lambda q: q.claim_of("s")
+    yield "land the small one", lambda q: q.land_of(q.fence("s"), changes=Changes(1, 2, 3, ("src/a",)))
+    yield "ship by policy what is in review", lambda q: AutoShip(**q.common("mac-1"), job="s")
+    yield "verify the small one", lambda q: q.verified_of(q.fence("s"))
+    yield "pause before it is shipped", lambda q: PauseFleet(**q.common(), why="a look")
+    yield "ship by policy while it is paused", lambda q: AutoShip(**q.common("mac-1"), job="s")
+    yield "resume before it is shipped", lambda q: ResumeFleet(**q.common())
+    yield "ship by policy", lambda q: AutoShip(**q.common("mac-1"), job="s")
+    yield "ship by policy again", lambda q: AutoShip(**q.common("mac-2"), job="s")
+    yield "add one that strays", lambda q: q.add_of("o", review_policy=ReviewPolicy("manual", ("bob",), 1))
+    yield "claim what strays", lambda q: q.claim_of("o")
+    yield "land what strayed", lambda q: q.land_of(q.fence("o"), outside=("a", "b", "c", "d"))
+    yield "judge what strayed", lambda q: Unverified(**_by(q), fence=q.fence("o"))
+    yield "resume what strayed", lambda q: ResumeJob(**q.common(), job="o")
+    yield "promote what strayed", lambda q: Promote(**q.common(), job="o")
+    yield "promote it all the same", lambda q: Promote(**q.common(), job="o", override="it must be")
+    yield "ship by policy what is a person's", lambda q: AutoShip(**q.common("mac-1"), job="o")
+    yield "hold it, too", lambda q: Hold(**q.common("mac-1"), job="o", reason="freeze")
+    yield "ship it as it was", lambda q: Ship(**q.common(), job="o", epoch=7)
+    yield "ship it in spite of all", lambda q: Ship(**q.common(), job="o", override="it must be")
+
+
 def _fleet() -> Iterator[Step]:
     yield "resume the fleet", lambda q: ResumeFleet(**q.common())
     yield "pause the fleet", lambda q: PauseFleet(**q.common(), why="release day")
@@ -277,7 +305,7 @@ def told() -> str:
     """The whole story."""
     queue = Queue()
     queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=50.0, products={"billing": 40.0}))
-    chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet)
+    chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet, _gates)
     lines = [line for chapter in chapters for step in chapter() for line in _telling(queue, *step)]
     return "\n".join(lines) + "\n"
 

@@ -21,7 +21,7 @@ from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
 from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
-from aq.core.record import Changes, CheckResult, Note, Record, Run, Verdict
+from aq.core.record import Changes, CheckResult, Note, Override, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
 from aq.core.retry import after_failure, after_return, backoff, infra_backoff
 from aq.core.settle import Ending, Outcome, settle
@@ -205,7 +205,7 @@ def test_a_done_run_lands() -> None:
 def test_what_a_run_changed_survives_the_file_and_the_spool() -> None:
     run = Run(1, "mac-1", "n", "shell", NOW, changes=Changes(), risk="low")
     other = replace(run, changes=Changes(1, 2, 3, ("a",), 4, ("b: a link",)), risk="high", risks=("large",))
-    record = Record(runs=(run, other))
+    record = Record(runs=(run, other), overrides=(Override("alice", NOW, "fine", ("scope",), 1),))
     assert decode_as(Record, encode(record), "record") == record
     assert revive(Record, plain(record)) == record
 

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from aq.core.change import Change, Refusal
 from aq.core.eligible import job_blockers
+from aq.core.gates import auto_blockers, gates
 from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import LIVE, TRANSITIONS, Stage, Trigger
-from aq.core.manifest import Budget, Deps, Retry
+from aq.core.manifest import Budget, Deps, Retry, ReviewPolicy
 from aq.core.operations import (
     Approve,
+    AutoShip,
     Cancel,
     Delivered,
     Fenced,
@@ -40,13 +42,19 @@ from aq.core.operations import (
     Spawn,
     Unverified,
 )
+from aq.core.record import Changes
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Budgets
 from tests.support.builders import FAILED, Queue, manifest
 
 KINDS: dict[str, dict[str, Any]] = {
     "a": {"retry": Retry(max=0)},
-    "b": {"lock": "db", "retry": Retry(max=2, infra=1), "deliver": "merge"},
+    "b": {
+        "lock": "db",
+        "retry": Retry(max=2, infra=1),
+        "deliver": "merge",
+        "review_policy": ReviewPolicy("auto"),
+    },
     "c": {"deps": Deps(testing=("a1",)), "retry": Retry(max=9), "budget": Budget(usd=3.0)},
     "d": {"every": 3600.0},
 }
@@ -80,6 +88,7 @@ class Walk:
             "verify-claim": 5,
             "verified": 1,
             "ship": 1,
+            "delivered": 1,
             "add": 2,
             "resume": 2,
             "resume all": 2,
@@ -100,7 +109,12 @@ class Walk:
     def of_a_run(self) -> dict[str, Callable[[], Operation]]:
         queue = self.queue
         return {
-            "land": lambda: queue.land_of(self.fence(), usd=0.5),
+            "land": lambda: queue.land_of(
+                self.fence(),
+                usd=0.5,
+                changes=self.random.choice((None, Changes(1, 1, 0, ("src/a",)))),
+                outside=self.random.choice(((), (), ("lib/a",))),
+            ),
             "land bare": lambda: queue.land_of(self.fence(), branch="", tip=""),
             "verified": lambda: queue.verified_of(self.fence()),
             "unverified": lambda: Unverified(**self.proven()),
@@ -131,7 +145,8 @@ class Walk:
                 manifest=manifest(**KEYS.get(about["job"], {})),
             ),
             "promote": lambda: Promote(**self.about(Stage.REVIEW), override=self.random.choice(("", "seen"))),
-            "ship": lambda: Ship(**self.about(Stage.TESTING)),
+            "ship by policy": lambda: AutoShip(**self.about(Stage.TESTING)),
+            "ship": lambda: Ship(**self.about(Stage.TESTING), override=self.random.choice(("", "fine"))),
             "reject": lambda: Reject(**self.about(Stage.REVIEW, Stage.TESTING), message="no"),
             "again": lambda: Reject(**self.about(Stage.REVIEW, Stage.TESTING), message="no", requeue=True),
             "requeue": lambda: Requeue(**self.about(Stage.FAILED, Stage.DEAD_LETTER)),
@@ -214,6 +229,8 @@ class Walk:
                 self.added.add(new.id)
             if new.stage is Stage.SHIPPED:
                 assert op is Trigger.SHIP or (old is not None and old.stage is Stage.SHIPPED)
+            if op is Trigger.SHIP:
+                self.check_ship(old, change)
             if (
                 old
                 and old.lease
@@ -224,6 +241,13 @@ class Walk:
                 assert operation.proof == old.lease.fence
             if taken:
                 self.check_claim(new)
+
+    def check_ship(self, job: Job | None, change: Change) -> None:
+        """Nobody passes a gate in silence, and no host passes one."""
+        assert job
+        settings, event = self.queue.now.settings, change.event
+        assert event.get("Aq-Override").split() == [str(gate.name) for gate in gates(job, settings)]
+        assert not event.host or auto_blockers(job, settings) == ()
 
     def check_claim(self, job: Job) -> None:
         assert job.lease

@@ -29,7 +29,7 @@ EXAMPLES, STEPS = (2000, 50) if FULL else (4, 40)
 SETTINGS = f"{FAST}budgets: {{default-usd: 1, fleet: {{usd: {LIMIT:g}, per: day}}}}\n"
 KEYS = {
     "a": "retry: {max: 0}",
-    "b": "lock: db\nretry: {max: 2, infra: 1}\ndeliver: merge",
+    "b": "lock: db\nretry: {max: 2, infra: 1}\ndeliver: merge\nreview-policy: auto",
     "c": "deps: {testing: [a1]}\nretry: {max: 9}\nbudget: {usd: 3}",
     "d": "every: 1h",
 }

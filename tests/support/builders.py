@@ -27,7 +27,7 @@ from aq.core.operations import (
     Verified,
     VerifyClaim,
 )
-from aq.core.record import CheckResult, Record, Run
+from aq.core.record import Changes, CheckResult, Record, Run
 from aq.core.snapshot import Snapshot
 
 Failed = TypeVar("Failed", bound=Exception)
@@ -293,6 +293,10 @@ class Queue:
         """A new job in testing."""
         self.do(self.verified_of(self.landed(name, **keys)))
         return self.job(name)
+
+    def small(self, name: str = "a", **keys: Any) -> Job:
+        """A new job in testing whose work is of low risk."""
+        return self.tested(name, land={"changes": Changes(1, 2, 3, ("src/a",))}, **keys)
 
     def shipped(self, name: str = "a", **keys: Any) -> Job:
         self.tested(name, **keys)

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aq.core.operations.accepting import AutoShip, Promote, Ship
     from aq.core.operations.base import Operation
     from aq.core.operations.fleet import AcceptRewind, PauseFleet, ResumeFleet
     from aq.core.operations.holding import Claim, Preempt, Reclaim, Release, VerifyClaim
@@ -16,17 +17,16 @@ if TYPE_CHECKING:
         Approve,
         Cancel,
         PauseJob,
-        Promote,
         Reject,
         RemoveStray,
         Repair,
         Requeue,
         ResumeJob,
-        Ship,
     )
     from aq.core.operations.submitting import Add, Revise, Spawn
 
 _HOMES = {
+    "accepting": ("AutoShip", "Promote", "Ship"),
     "base": ("Operation",),
     "fleet": ("AcceptRewind", "PauseFleet", "ResumeFleet"),
     "holding": ("Claim", "Preempt", "Reclaim", "Release", "VerifyClaim"),
@@ -35,13 +35,11 @@ _HOMES = {
         "Approve",
         "Cancel",
         "PauseJob",
-        "Promote",
         "Reject",
         "RemoveStray",
         "Repair",
         "Requeue",
         "ResumeJob",
-        "Ship",
     ),
     "submitting": ("Add", "Revise", "Spawn"),
 }
@@ -51,6 +49,7 @@ __all__ = [
     "AcceptRewind",
     "Add",
     "Approve",
+    "AutoShip",
     "Cancel",
     "Claim",
     "Delivered",

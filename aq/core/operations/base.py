@@ -85,6 +85,23 @@ class Operation(ABC):
         return replace(job, stage=stage, folder=folder, record=stamped, lease=lease)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Operation):
+    """Somebody names a job, and perhaps the `epoch` of the work that they looked at."""
+
+    job: str
+    epoch: int = 0
+
+    def found(self, snapshot: Snapshot, *stages: Stage) -> Job | Refusal:
+        """The job, which must be in play, in one of the stages and as it was seen, or the refusal."""
+        job = snapshot.find(self.job)
+        if job is None or job.stage not in stages:
+            return missing_job(snapshot, self.job)
+        if self.epoch not in (0, job.record.epoch):
+            return Refusal(f"{job.id} was run again since you looked", "look at what it is now")
+        return out_of_play(job) or job
+
+
 def missing_job(snapshot: Snapshot, job: str) -> Refusal:
     """The refusal for a job that is not where the operation needs it."""
     found = snapshot.find(job)

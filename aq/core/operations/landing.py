@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aq.core.change import Change, Refusal
+from aq.core.gates import scope_hold
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage, Trigger
@@ -88,7 +89,8 @@ class Land(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judging(Operation):
-    """A verdict on the run that holds the lease; its cost when it is known better than before."""
+    """A verdict on the run that holds the lease; its cost when it is known better than before. Work outside
+    the job's scope is put on hold with it."""
 
     fence: Fence
     checks: tuple[CheckResult, ...] = ()
@@ -102,13 +104,17 @@ class _Judging(Operation):
         known = _known(job.record.runs[-1], self.usd, self.tokens)
         verdict = Verdict(self.fence.epoch, result, self.at, self.fence.host, self.checks)
         record = replace(ended_run(job.record, self.at, result, **known), verdict=verdict)
+        after = self.placed(job, target, record)
+        hold = scope_hold(after, self.by, self.at)
+        words = hold.text if hold else ""
         return self.change(
             trigger,
             job,
-            self.placed(job, target, record),
+            replace(after, record=replace(after.record, hold=hold)),
             host=self.fence.host,
+            detail=words,
             spend=returned_spend(snapshot, job, known["usd"]),
-            extra=_cost(self.usd, self.tokens),
+            extra=(("Aq-Reason", words), *_cost(self.usd, self.tokens)),
         )
 
 

@@ -7,27 +7,15 @@ from dataclasses import dataclass, replace
 
 from aq.core.change import Change, Refusal
 from aq.core.event import Event
+from aq.core.gates import scope_hold, scope_refusal
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lifecycle import LIVE, Stage, Trigger
 from aq.core.manifest import Budget
-from aq.core.operations.base import Operation, ended_run, missing_job, out_of_play, returned_spend
+from aq.core.operations.base import Asked, Operation, ended_run, missing_job, returned_spend
 from aq.core.overrun import budget_words, is_overrun, raised
 from aq.core.record import CANCELLED, REJECTED, Note, Record
 from aq.core.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked(Operation):
-    """A person names a job."""
-
-    job: str
-
-    def found(self, snapshot: Snapshot, *stages: Stage) -> Job | Refusal:
-        job = snapshot.find(self.job)
-        if job is None or job.stage not in stages:
-            return missing_job(snapshot, self.job)
-        return out_of_play(job) or job
 
 
 def _back_to_inbox(record: Record, at: Instant) -> Record:
@@ -50,85 +38,7 @@ def _back_to_inbox(record: Record, at: Instant) -> Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promote(_Asked):
-    """review to testing: a person accepts the verdict, or overrides a missing one."""
-
-    override: str = ""
-
-    def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused while verify is to run, or runs, unless overridden with a reason."""
-        job = self.found(snapshot, Stage.REVIEW)
-        if isinstance(job, Refusal):
-            return job
-        if job.lease:
-            return Refusal(
-                f"{job.id} is being verified on {job.lease.host}", "wait for the verdict, or `aq cancel` it"
-            )
-        if job.to_be_verified and not self.override:
-            return Refusal(f"{job.id} has no verdict yet", "wait for a host, or give --override REASON")
-        if job.record.hold and not self.override:
-            return Refusal(
-                f"{job.id} is on hold: {job.record.hold.text}",
-                "lift it with `aq resume`, or give --override REASON",
-            )
-        note = (Note(self.by, self.at, f"promoted: {self.override}"),) if self.override else ()
-        record = replace(job.record, hold=None, feedback=job.record.feedback + note)
-        extra = (("Aq-Reason", self.override),)
-        return self.change(
-            Trigger.PROMOTE, job, self.placed(job, Stage.TESTING, record), detail=self.override, extra=extra
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ship(_Asked):
-    """testing to shipped. Work that is to be merged is delivered afterwards by a host."""
-
-    override: str = ""
-
-    def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused on a hold or for missing approvals, unless overridden with a reason."""
-        job = self.found(snapshot, Stage.TESTING)
-        if isinstance(job, Refusal):
-            shipped = self.job in snapshot.archive
-            return (
-                Refusal(f"{self.job} is shipped already", done=True)
-                if shipped
-                else _not_testable(job, snapshot, self.job)
-            )
-        if job.record.hold and not self.override:
-            return Refusal(
-                f"{job.id} is on hold: {job.record.hold.text}",
-                "lift it with `aq resume`, or give --override REASON",
-            )
-        policy = job.manifest.review_policy
-        needed = max(policy.approvals, snapshot.settings.approvers)
-        given = {
-            note.by for note in job.record.approvals if not policy.reviewers or note.by in policy.reviewers
-        }
-        if len(given) < needed and not self.override:
-            who = f" of {', '.join(policy.reviewers)}" if policy.reviewers else ""
-            return Refusal(
-                f"{job.id} has {len(given)} of {needed} approvals{who}",
-                f"`aq approve {job.id}`, or give --override REASON",
-            )
-        note = (Note(self.by, self.at, f"shipped: {self.override}"),) if self.override else ()
-        wanted = "" if job.manifest.deliver == "branch" or not job.record.tip else "wanted"
-        record = replace(job.record, hold=None, delivery=wanted, feedback=job.record.feedback + note)
-        extra = (("Aq-Branch", job.record.branch), ("Aq-Reason", self.override))
-        return self.change(
-            Trigger.SHIP, job, self.placed(job, Stage.SHIPPED, record), detail=self.override, extra=extra
-        )
-
-
-def _not_testable(refusal: Refusal, snapshot: Snapshot, name: str) -> Refusal:
-    job = snapshot.find(name)
-    if job and job.stage is Stage.REVIEW and not job.problem:
-        return Refusal(f"{name} is in review, not in testing", f"accept it with `aq promote {name}` first")
-    return refusal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject(_Asked):
+class Reject(Asked):
     """Not good enough: failed, or with `requeue` again, with the message in the next prompt."""
 
     message: str
@@ -160,7 +70,7 @@ class Reject(_Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requeue(_Asked):
+class Requeue(Asked):
     """An ended job runs again as a new submission."""
 
     message: str = ""
@@ -176,7 +86,7 @@ class Requeue(_Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel(_Asked):
+class Cancel(Asked):
     """End a live job. A host that runs it finds itself fenced and stops its engine."""
 
     message: str = ""
@@ -200,7 +110,7 @@ class Cancel(_Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approve(_Asked):
+class Approve(Asked):
     """A named person agrees with the work."""
 
     message: str = ""
@@ -219,7 +129,7 @@ class Approve(_Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PauseJob(_Asked):
+class PauseJob(Asked):
     """This job is not claimed until it is resumed. A run in flight goes on."""
 
     message: str = ""
@@ -238,14 +148,15 @@ class PauseJob(_Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeJob(_Asked):
+class ResumeJob(Asked):
     """Lifts the pause or the hold of a job. One whose budget is spent needs a new `budget`, and begins a
-    new submission with it."""
+    new submission with it. Work outside its scope stays on hold: that takes a reason."""
 
     budget: Budget | None = None
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused when there is nothing to lift, or more money is needed, or given where none is."""
+        """Refused when there is nothing to lift, or more money is needed, or given where none is, or only
+        the scope is in the way."""
         job = self.found(snapshot, *LIVE, Stage.SHIPPED)
         if isinstance(job, Refusal):
             return job
@@ -254,10 +165,10 @@ class ResumeJob(_Asked):
             return self._raised(job, self.budget) if spent else _not_spent(job)
         if not job.record.pause and not job.record.hold:
             return Refusal(f"{job.id} is neither paused nor on hold", done=True)
-        if spent and not job.record.pause:
-            more = f"give it more, and it goes on: `aq resume {job.id} --budget usd=N` (or tokens=, wall=)"
-            return Refusal(f"{job.id} is on hold, as its budget is spent", more)
-        record = replace(job.record, pause=None, hold=job.record.hold if spent else None)
+        kept = job.record.hold if spent else scope_hold(job, self.by, self.at)
+        if kept and kept == job.record.hold and not job.record.pause:
+            return _more_money(job) if spent else scope_refusal(job)
+        record = replace(job.record, pause=None, hold=kept)
         return self.change(Trigger.RESUME_JOB, job, self.placed(job, job.stage, record, job.lease))
 
     def _raised(self, job: Job, more: Budget) -> Change:
@@ -268,6 +179,11 @@ class ResumeJob(_Asked):
         return self.change(Trigger.RESUME_JOB, job, after, detail=words, extra=(("Aq-Reason", words),))
 
 
+def _more_money(job: Job) -> Refusal:
+    more = f"give it more, and it goes on: `aq resume {job.id} --budget usd=N` (or tokens=, wall=)"
+    return Refusal(f"{job.id} is on hold, as its budget is spent", more)
+
+
 def _not_spent(job: Job) -> Refusal:
     return Refusal(
         f"{job.id} is not on hold for its budget",
@@ -276,7 +192,7 @@ def _not_spent(job: Job) -> Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repair(_Asked):
+class Repair(Asked):
     """Puts right what an illegal hand edit did: the job's own file, back in the inbox."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
