@@ -11,6 +11,7 @@ from aq.core.audit.auditor import Commit, legal_by_hand
 from aq.core.errors import AqError
 from aq.core.lease import Lease
 from aq.core.manifest import Manifest
+from aq.core.profile import ProfileFile
 from aq.core.record import Record
 from aq.core.settings import Settings, Spend
 from aq.ledger.commits import parse_commit
@@ -48,6 +49,10 @@ class BlobReading:
     def spend(self, blob: str) -> Spend | str:
         """One day's spend."""
         return self._cache.value(Spend, blob, None, "spend")
+
+    def profile(self, blob: str) -> ProfileFile | str:
+        """A profile's file."""
+        return self._cache.profile(blob)
 
 
 class Line:

@@ -15,7 +15,20 @@ from aq.core.event import Event
 from aq.core.fleet import Lapse
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Budget, Deps, ReviewPolicy
-from aq.core.operations import AcceptRewind, PauseFleet, Reject, RemoveStray, Repair, ResumeJob, Ship
+from aq.core.operations import (
+    AcceptRewind,
+    AutoShip,
+    PauseFleet,
+    Promote,
+    Reject,
+    RemoveStray,
+    Repair,
+    ResumeJob,
+    Ship,
+    Unverified,
+)
+from aq.core.profile import Profile
+from aq.core.record import Note
 from aq.core.settings import Amount, Spend
 from aq.core.snapshot import Problem
 from tests.support.builders import NOW, Queue, lease, manifest
@@ -154,7 +167,14 @@ BROKEN: dict[str, tuple[Callable[[], Queue], str]] = {
     "counters that begin anew by themselves": (lambda: changed(_started(), submission=2), "I5"),
     "a new budget that counts nothing anew": (lambda: _given_more(submission=1), "I5"),
     "a budget that a host changes": (lambda: changed(_started(), budget=Budget(usd=9.0)), "I5"),
-    "a host that ships": (lambda: told(_shipped(), host="mac-1"), "I6"),
+    "a host that ships what is a person's": (lambda: told(_shipped(), host="mac-1"), "I6"),
+    "a host that promotes": (lambda: told(_promoted(), host="mac-1"), "I6"),
+    "a host that ships what nobody verified": (lambda: _forged(verdict=None), "I6"),
+    "a host that ships what is on hold": (lambda: _forged(hold=Note("bob", NOW, "wait")), "I6"),
+    "a host that ships while the queue is paused": (lambda: _shipped_by_policy(paused=True), "I6"),
+    "a host that ships what is risky": (lambda: _forged(tip="e" * 40), "I6"),
+    "a hold that is passed in silence": (lambda: _in_silence(_held_and_shipped), "I6"),
+    "approvals that are passed over in silence": (lambda: _in_silence(_unapproved), "I6"),
     "a job file that changes after its claim": (lambda: changed(_tested(), blob="blob-other"), "I7"),
     "one key and content twice": (_same_key, "I7"),
     "a claim before its dependency": (
@@ -172,9 +192,53 @@ BROKEN: dict[str, tuple[Callable[[], Queue], str]] = {
 }
 
 
+def _shipped_by_policy(*, paused: bool = False) -> Queue:
+    queue = Queue()
+    queue.small(review_policy=ReviewPolicy("auto"))
+    if paused:
+        queue.do(PauseFleet(**queue.common(), why="fire"))
+        queue.now = replace(queue.now, pause=None)
+    queue.do(AutoShip(**queue.common("mac-1"), job="a"))
+    return queue
+
+
+def _forged(**record: Any) -> Queue:
+    """A ship by policy of a job whose record before it was another."""
+    queue = _shipped_by_policy()
+    changed(Queue(changes=(before := queue.changes[:-1])), **record)
+    queue.changes[:-1] = before
+    return queue
+
+
+def _held_and_shipped() -> Queue:
+    queue = Queue()
+    queue.shipped(land={"outside": ("x",)})
+    return queue
+
+
+def _in_silence(make: Callable[[], Queue]) -> Queue:
+    """A ship without the reason that it had."""
+    queue = make()
+    kept = tuple(pair for pair in queue.changes[-1].event.extra if pair[0] != "Aq-Reason")
+    return told(queue, extra=kept)
+
+
+def _unapproved() -> Queue:
+    queue = Queue()
+    queue.shipped(review_policy=ReviewPolicy("manual", ("bob",), 1))
+    return queue
+
+
 def _added() -> Queue:
     queue = Queue()
     queue.add()
+    return queue
+
+
+def _promoted() -> Queue:
+    queue = Queue()
+    queue.do(Unverified(**queue.common("mac-1"), fence=queue.landed()))
+    queue.do(Promote(**queue.common(), job="a"))
     return queue
 
 
@@ -224,7 +288,8 @@ def _rejected_again() -> Queue:
 
 
 FINE: dict[str, Callable[[], Queue]] = {
-    "a host that ships by policy": lambda: told(_shipped(review_policy=ReviewPolicy("auto")), host="mac-1"),
+    "a host that ships by policy": _shipped_by_policy,
+    "a reason that lets a hold pass": _held_and_shipped,
     "a reclaim by the holder itself": lambda: _reclaimed(0, by="mac-1"),
     "dependencies that are far enough": _with_deps,
     "locks of others": _two_locks,
@@ -430,3 +495,18 @@ def test_a_repair_may_take_a_stray_file_away_that_looks_like_a_job() -> None:
     auditor.step(by_hand({"queue/inbox/link.md": "b"}))
     repair = texts.commit_of(Change(Event(Trigger.REPAIR, "ada", "1"), removed=("queue/inbox/link.md",)))
     assert auditor.step(repair) == []
+
+
+def test_a_policy_that_the_claim_s_profile_gives_counts_and_no_later_one() -> None:
+    """The file that the claim wrote down: what the profile says now is no matter."""
+    queue, texts = Queue(), Texts(contents={"auto": b"---\nreview-policy: auto\n---\nx\n"})
+    given = manifest(review_policy=ReviewPolicy("auto"), given=("review_policy",))
+    queue.now = replace(queue.now, profiles={"p": Profile("p", defaults=given, blobs=("auto",))})
+    queue.small(profile="p")
+    queue.do(AutoShip(**queue.common("mac-1"), job="a"))
+    commits = texts.commits_of(queue.changes)
+    texts.manifests["blob-a"] = manifest(profile="p")
+    for content, broken in ((texts.contents["auto"], []), (b"---\nmodel: m\n---\nx\n", ["I6"])):
+        texts.contents["auto"] = content
+        auditor = Auditor(texts)
+        assert clauses([breach for commit in commits for breach in auditor.step(commit)]) == broken

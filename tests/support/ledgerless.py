@@ -13,6 +13,8 @@ from aq.core.event import render
 from aq.core.layout import file_edits
 from aq.core.lease import Lease
 from aq.core.manifest import Manifest
+from aq.core.profile import ProfileFile
+from aq.core.profilefile import parse_profile
 from aq.core.record import Record
 from aq.core.settings import Settings, Spend
 from aq.core.settingsfile import parse_settings
@@ -36,6 +38,9 @@ class Texts:
 
     def spend(self, blob: str) -> Spend | str:
         return self._value(Spend, blob)
+
+    def profile(self, blob: str) -> ProfileFile | str:
+        return parse_profile(self.contents[blob]) if blob in self.contents else "no profile"
 
     def settings(self, blob: str) -> Settings | str:
         return parse_settings(self.contents[blob]) if blob in self.contents else "no settings"

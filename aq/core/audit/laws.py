@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from aq.core.audit.state import Replay, Seen
 from aq.core.errors import IllegalTransitionError
 from aq.core.event import Event
+from aq.core.gates import Gate, GateName, auto_blockers, gates
 from aq.core.instants import day
+from aq.core.job import Job
 from aq.core.layout import SPEND
 from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
 from aq.core.overrun import is_overrun
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
-from aq.core.settings import Spend
+from aq.core.settings import Settings, Spend
 
 _CLAIMS = (Trigger.CLAIM, Trigger.VERIFY_CLAIM)
 _BY_HOLDER = (
@@ -107,7 +109,7 @@ def _by_the_holder(step: Step) -> str:
 def _claims_bounded(step: Step) -> str:
     if step.event.op != Trigger.CLAIM:
         return ""
-    retry = step.replay.manifest(step.after.blob).retry
+    retry = step.replay.asked(step.after).retry
     allowed = retry.max + 1 + retry.infra + MAX_PREEMPTED + MAX_LOST
     past = step.past
     past.claims, past.allowed = past.claims + 1, max(past.allowed, allowed)
@@ -126,11 +128,26 @@ def _submitted_by_a_person(step: Step) -> str:
     return f"{op} changed its budget" if after.budget != before.budget and not more else ""
 
 
-def _shipped_by_a_person(step: Step) -> str:
-    if step.event.op not in (Trigger.SHIP, Trigger.PROMOTE) or not step.event.host:
+def _accepted_rightly(step: Step) -> str:
+    event, seen = step.event, step.before
+    if event.op not in (Trigger.SHIP, Trigger.PROMOTE) or seen is None:
         return ""
-    auto = step.replay.manifest(step.after.blob).review_policy.mode == "auto"
-    return "" if auto else f"{step.event.op} by the host {step.event.host}, without review-policy: auto"
+    settings, asked = step.replay.settings, step.replay.asked(seen)
+    job = Job(seen.job, seen.stage, seen.folder, seen.blob, asked, seen.record, seen.lease)
+    if event.host:
+        wrong = "it is a person's to promote" if event.op == Trigger.PROMOTE else ""
+        paused = "the queue was paused" if step.was_paused else ""
+        why = wrong or paused or next(iter(auto_blockers(job, settings)), "")
+        return f"{event.op} by the host {event.host}: {why}" if why else ""
+    closed = [] if event.get("Aq-Reason") else _needs_a_reason(job, settings, event.op)
+    return f"{event.op} without a reason: it {closed[0].why}" if closed else ""
+
+
+def _needs_a_reason(job: Job, settings: Settings, op: str) -> list[Gate]:
+    """The closed gates that nobody may pass in silence. Records of before the gates had a hold at most."""
+    names = {GateName.HOLD, GateName.SCOPE} if job.record.hold else set()
+    names |= {GateName.APPROVALS} if op == Trigger.SHIP else set()
+    return [gate for gate in gates(job, settings) if gate.name in names]
 
 
 def _file_kept(step: Step) -> str:
@@ -205,7 +222,7 @@ _LAWS: tuple[tuple[str, Callable[[Step], str]], ...] = (
     ("I4", _by_the_holder),
     ("I5", _claims_bounded),
     ("I5", _submitted_by_a_person),
-    ("I6", _shipped_by_a_person),
+    ("I6", _accepted_rightly),
     ("I7", _file_kept),
     ("I8", _ready),
     ("I9", _observed),

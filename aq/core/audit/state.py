@@ -12,6 +12,7 @@ from aq.core.layout import QUEUE, SETTINGS
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
+from aq.core.profile import NO_PROFILE, ProfileFile, applied, pinned
 from aq.core.record import Record
 from aq.core.settings import Settings, Spend
 
@@ -37,6 +38,9 @@ class Reading(Protocol):
 
     def spend(self, blob: str) -> Spend | str:
         """One day's spend."""
+
+    def profile(self, blob: str) -> ProfileFile | str:
+        """A profile's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,15 @@ class Replay:
         """What a job asks for, with the fleet's defaults; an unreadable file asks for nothing."""
         found = self.reading.manifest(blob)
         return (found if isinstance(found, Manifest) else Manifest()).over(self.settings.defaults)
+
+    def asked(self, seen: Seen) -> Manifest:
+        """What a job asks for, with its profile as its claim wrote it down and the fleet's defaults."""
+        found = self.reading.manifest(seen.blob)
+        manifest, defaults = found if isinstance(found, Manifest) else Manifest(), self.settings.defaults
+        run = seen.record.last_run
+        name = manifest.profile or defaults.profile
+        profile = pinned(name, run.profile, self.reading.profile) if run else None
+        return applied(manifest, profile or NO_PROFILE, defaults)
 
     def folders(self, job: str) -> Iterable[str]:
         """Where the job has files."""
