@@ -7,6 +7,7 @@ from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.leftover import start_of
 from aq.core.operations import (
+    AutoShip,
     Claim,
     Delivered,
     Fail,
@@ -57,6 +58,8 @@ def _landed(runner: State, result: Landed) -> None:
             runner.drop(fence)
         case Delivered() | Hold():
             runner.delivering.pop(operation.job, None)
+        case AutoShip(job=name):
+            runner.say(f"{name}: shipped by its review-policy")
         case Reclaim():
             job = result.change.jobs[0].after
             runner.say(f"{job.id}: reclaimed from {operation.lapse.host} -> {job.stage}")

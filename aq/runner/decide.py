@@ -18,6 +18,7 @@ from aq.core.work import Checked, Ended, Fixed
 from aq.runner import breaker, cooling
 from aq.runner.deliver import deliver
 from aq.runner.presence import compose
+from aq.runner.shipping import ships
 from aq.runner.state import Held, State
 from aq.runner.watch import OWN_ORPHAN
 from aq.runner.yielding import give_way
@@ -83,14 +84,14 @@ def decide(runner: State) -> list[Operation]:
     """Everything this host wants to do now that no report asked for."""
     operations = _obey_stop(runner) + _own_leases(runner) + _reclaims(runner)
     planned = _planned(runner)
-    operations += _spawns(runner)
+    operations += _spawns(runner) + ships(runner, _live(runner))
     delivering = deliver(runner, _live(runner))
     settled = runner.confirmed_at is not None and not delivering
     runner.idle = settled and not _could_run(runner, planned)
     if not may_claim(runner):
         return operations
     give_way(runner, planned)
-    mine = [each for each in planned.of(runner.me.host) if not _busy(runner, each.job)]
+    mine = [each for each in planned.of(runner.me.host) if not runner.busy(each.job)]
     for assignment in mine[: _room(runner)]:
         operations += _claim(runner, assignment)
     return operations
@@ -118,10 +119,6 @@ def _obey_stop(runner: State) -> list[Operation]:
     return []
 
 
-def _busy(runner: State, job: str) -> bool:
-    return any(operation.about == job for operation in runner.pending.values())
-
-
 def _own_leases(runner: State) -> list[Operation]:
     """A live lease of ours that nothing of ours serves: reclaimed when its run is known to be dead,
     released when it was never started (rules 4 and 6)."""
@@ -133,7 +130,7 @@ def _own_leases(runner: State) -> list[Operation]:
             not lease
             or lease.host != runner.me.host
             or lease.fence in runner.held
-            or _busy(runner, job.id)
+            or runner.busy(job.id)
             or job.problem
         ):
             continue
@@ -154,7 +151,7 @@ def _reclaims(runner: State) -> list[Operation]:
     mine = {fence.key for fence in runner.held}
     operations: list[Operation] = []
     for job, lapse in lapses.items():
-        if lapse.lease not in mine and not _busy(runner, job):
+        if lapse.lease not in mine and not runner.busy(job):
             runner.say(f"{job}: {lapse.host} was silent for {lapse.silent:.0f}s, taking it back")
             operations.append(Reclaim(**runner.now_op(), job=job, lapse=lapse))
     return operations
@@ -222,7 +219,7 @@ def _spawns(runner: State) -> list[Operation]:
         return []
     operations: list[Operation] = []
     for job in snapshot.jobs():
-        if job.manifest.every is None or job.problem or job.record.pause or _busy(runner, job.id):
+        if job.manifest.every is None or job.problem or job.record.pause or runner.busy(job.id):
             continue
         hosts = _live(runner)
         chosen = max(hosts, key=lambda name, job=job: rendezvous(name, job.id))  # type: ignore[misc]

@@ -126,6 +126,10 @@ class State:
         self.unwritten.discard(what)
         return True
 
+    def busy(self, job: str) -> bool:
+        """Whether an operation about the job is on its way."""
+        return any(operation.about == job for operation in self.pending.values())
+
     def why_not(self, job: Job) -> str:
         """Why this host refuses a job, or nothing. One job must not end the loop of all."""
         try:

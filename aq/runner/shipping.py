@@ -1,0 +1,28 @@
+"""Shipping by policy: what `review-policy: auto` lets a host ship is shipped by one live host of the fleet.
+What that is, is decided in core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aq.core.change import Change
+from aq.core.fleet import Beat
+from aq.core.lifecycle import Stage
+from aq.core.operations import AutoShip, Operation
+from aq.core.plan import rendezvous
+from aq.runner.state import State
+
+
+def ships(runner: State, hosts: Mapping[str, Beat]) -> list[Operation]:
+    """The jobs that this host ships now. All hosts look at the same queue: one of them is enough."""
+    if runner.stopping or runner.suspended or runner.confirmed_at is None:
+        return []
+    snapshot, operations = runner.ledger.snapshot(), list[Operation]()
+    for job in snapshot.jobs(Stage.TESTING):
+        if job.manifest.review_policy.mode != "auto" or job.problem or runner.busy(job.id):
+            continue
+        chosen = max(hosts, key=lambda name, job=job: rendezvous(name, job.id))  # type: ignore[misc]
+        ship = AutoShip(**runner.now_op(), job=job.id)
+        if chosen == runner.me.host and isinstance(ship.decide(snapshot), Change):
+            operations.append(ship)
+    return operations
