@@ -47,10 +47,10 @@ class _Day:
                 name: oid.hex() for mode, name, oid in names_of(self.raw, self.size) if mode == FILE_MODE
             }
             oids = {name: oid for name, oid in names.items() if name.endswith(RECORD_SUFFIX.encode())}
-            fresh = [oid for oid in oids.values() if oid not in parser.settled]
+            fresh = parser.settled.unknown(oids.values())
             contents = dict(zip(fresh, parser.objects.read_many(fresh), strict=True))
             wanting = {oid for oid, content in contents.items() if b"\ndelivery: wanted\n" in content}
-            parser.settled.update(set(fresh) - wanting)
+            parser.settled.add(set(fresh) - wanting)
             stems = (name[: -len(RECORD_SUFFIX)].decode() for name, oid in oids.items() if oid in wanting)
             self._wanting = tuple(stems)
         return self._wanting

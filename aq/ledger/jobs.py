@@ -21,6 +21,7 @@ from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 from aq.ledger.order import OrderIndex
 from aq.ledger.profiles import Profiles
+from aq.ledger.settled import Settled
 
 # When a job of the inbox at a tip arrived.
 Arrived = Callable[[str, str], Instant | None]
@@ -93,15 +94,16 @@ class Folder(Mapping[str, Job]):
 class JobParser:
     """Turns the files of jobs into Job values."""
 
-    def __init__(self, objects: Objects, cache: ParseCache, arrived: Arrived, order: OrderIndex) -> None:
+    def __init__(
+        self, objects: Objects, cache: ParseCache, arrived: Arrived, order: OrderIndex, settled: Settled
+    ) -> None:
         self.objects, self.cache, self.arrived, self.order = objects, cache, arrived, order
+        self.settled = settled
         self.defaults = Manifest()
         self.profiles = Profiles(cache, {})
         self.archive: Archive = NoArchive()
         self.duplicates: Mapping[str, str] = {}
         self.tip = ""
-        # Records that ask for nothing more: a record never changes under its own id.
-        self.settled: set[str] = set()
         self.starts: dict[str, tuple[tuple[Instant, bool], ...]] = {}
 
     def parse(self, folder: Folder, names: list[str]) -> list[Job]:

@@ -25,6 +25,7 @@ from aq.ledger.order import OrderIndex
 from aq.ledger.pusher import SECONDS, Pusher
 from aq.ledger.reader import Reader
 from aq.ledger.remote import BranchGoneError, Remote
+from aq.ledger.settled import Settled
 from aq.ledger.store import QueueConfig, Store, save_config
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class Ledger:
         self.arrivals = Arrivals(self.objects, git_dir, self.oid_size)
         self.cache = ParseCache(self.store.paths.home / "parsed.jsonl", self.objects.read)
         self.order = OrderIndex(git_dir / "aq-order.json")
-        self.reader = Reader(self.objects, self.cache, self.arrivals.times, self.oid_size, self.order)
+        self.settled = Settled(git_dir / "aq-settled")
+        times = self.arrivals.times
+        self.reader = Reader(self.objects, self.cache, times, self.oid_size, self.order, self.settled)
         tip = self.store.seen_tip()
         if tip and self.objects.has(tip):
             self.tip = tip
@@ -81,6 +84,7 @@ class Ledger:
         with contextlib.suppress(MissingObjectError):
             self.arrivals.flush()
         self.order.flush()
+        self.settled.flush()
         if self.beats:
             save_hosts(self.store.git_dir / "aq-hosts.json", self.beats)
         self.objects.close()

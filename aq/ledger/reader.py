@@ -20,6 +20,7 @@ from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects
 from aq.ledger.order import OrderIndex
 from aq.ledger.profiles import Profiles
+from aq.ledger.settled import Settled
 from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, names_of
 
 _SPEND_FILE = re.compile(r"\d{4}-\d\d-\d\d\.yaml")
@@ -40,9 +41,10 @@ class Reader:
         arrived: Arrived,
         oid_size: int = 20,
         order: OrderIndex | None = None,
+        settled: Settled | None = None,
     ) -> None:
         self.objects, self.cache, self.oid_size = objects, cache, oid_size
-        self.parser = JobParser(objects, cache, arrived, order or OrderIndex())
+        self.parser = JobParser(objects, cache, arrived, order or OrderIndex(), settled or Settled())
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from aq.core.instants import instant
-from aq.core.operations import Cancel
+from aq.core.operations import Cancel, Delivered
 from aq.ledger.clone import Clone
 from aq.ledger.ledger import Ledger
 from tests.support.fleet import HELLO, Fleet, Machine, git, op
-from tests.support.story import by_hand, hand_write, story
+from tests.support.story import TIP, by_hand, hand_write, story
 
 KEPT = ("aq-arrivals.json", "aq-order.json")
 
@@ -177,3 +177,22 @@ def test_a_damaged_note_of_files_reads_them_again(fleet: Fleet) -> None:
     settled_inbox(fleet)
     (fleet.you.paths.home / "intake-seen.json").write_text('{"x.md": 3}')
     assert looked_into(clone_of(fleet.you)) == ["x.md"]
+
+
+def test_what_is_still_to_be_delivered_is_found_with_and_without_the_note_of_the_rest(fleet: Fleet) -> None:
+    tale = story(fleet)
+    merge = HELLO.replace("engine: shell", "engine: shell\ndeliver: merge")
+    note = fleet.you.paths.store / "aq-settled"
+    for name in ("first", "second"):
+        tale.shipped(f"{name}-plain")
+        tale.shipped(name, merge, TIP)
+        for damage in (None, b"", b"\xff\0", None):
+            if damage is not None:
+                note.write_bytes(damage)
+            ledger = opened(fleet.you)
+            found = {job.id for job in ledger.snapshot().archive.undelivered()}
+            assert found == {"first", name}
+            ledger.close()
+    assert len(note.read_text().split()) == 2
+    tale.do(Delivered(**op("ada"), job="first", oid=TIP))
+    assert [job.id for job in opened(fleet.you).snapshot().archive.undelivered()] == ["second"]
