@@ -8,10 +8,12 @@ from typing import Any
 
 from aq.core.eligible import verify_blockers
 from aq.core.fleet import Beat
+from aq.core.gates import auto_blockers, gates
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.plan import plan
+from aq.core.settings import Settings
 from aq.core.snapshot import OPEN_STAGES, Snapshot
 from aq.core.units import duration_text
 
@@ -71,11 +73,11 @@ def make_board(
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
     waiting = plan(snapshot, live, now, first=limit).waiting if Stage.INBOX in stages else {}
     rows: list[Row] = []
-    for stage in stages:
-        jobs = _listed(snapshot, stage, limit)
-        rows += [
-            _row(job, waiting.get(job.id, "") or _unverified(job, snapshot, now), now, live) for job in jobs
-        ]
+    for stage in (*stages, *((Stage.SHIPPED,) if stages == OPEN_STAGES else ())):
+        jobs = _listed(snapshot, stage, limit) if stage in stages else _held_back(snapshot)
+        for job in jobs:
+            waits = waiting.get(job.id, "") or _unverified(job, snapshot, now)
+            rows.append(_row(job, waits, now, live, snapshot.settings))
     counts = {str(stage): len(snapshot.stages.get(stage, {})) for stage in OPEN_STAGES}
     counts[str(Stage.SHIPPED)] = len(snapshot.archive)
     used = sum(1 for _ in snapshot.leased())
@@ -90,6 +92,11 @@ def make_board(
     )
 
 
+def _held_back(snapshot: Snapshot) -> list[Job]:
+    """Shipped jobs whose delivery waits for a person: they are shipped, and not done."""
+    return [job for job in snapshot.archive.undelivered() if job.record.hold]
+
+
 def _by_age(jobs: Iterable[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.record.since or "", job.id))
 
@@ -102,7 +109,7 @@ def _listed(snapshot: Snapshot, stage: Stage, limit: int | None) -> list[Job]:
     return _by_age(snapshot.jobs(stage))[:limit]
 
 
-def _row(job: Job, waits: str, now: Instant, live: Mapping[str, Beat]) -> Row:
+def _row(job: Job, waits: str, now: Instant, live: Mapping[str, Beat], settings: Settings) -> Row:
     run, record = job.record.last_run, job.record
     since = record.queued if job.stage is Stage.INBOX else record.since
     return Row(
@@ -118,7 +125,7 @@ def _row(job: Job, waits: str, now: Instant, live: Mapping[str, Beat]) -> Row:
         host=job.lease.host if job.lease else (run.host if run and job.stage is not Stage.INBOX else ""),
         age=max(0, unix(now) - unix(since)) if since else None,
         attempt=record.attempts,
-        note=note_of(job, waits) + (", stalled" if _stalled(job, live) else ""),
+        note=note_of(job, waits, settings) + (", stalled" if _stalled(job, live) else ""),
     )
 
 
@@ -133,7 +140,7 @@ def _stalled(job: Job, live: Mapping[str, Beat]) -> bool:
     return beat is not None and job.id in beat.stalled
 
 
-def note_of(job: Job, waits: str) -> str:
+def note_of(job: Job, waits: str, settings: Settings | None = None) -> str:
     """Why the job is where it is, in a few words."""
     record = job.record
     if job.problem:
@@ -149,11 +156,20 @@ def note_of(job: Job, waits: str) -> str:
             return _round(job) or "verifying"
         return (waits or "to be verified") if job.to_be_verified else f"waits for `aq promote {job.id}`"
     if job.stage is Stage.TESTING:
-        return f"waits for `aq ship {job.id}`"
+        return _tested(job, settings or Settings())
     run = record.last_run
     if record.ended_by:
         return record.ended_by.text
     return f"{run.outcome}: {run.reason}" if run and run.reason else (run.outcome if run else "")
+
+
+def _tested(job: Job, settings: Settings) -> str:
+    """What a job in testing waits for: what is still missing, or a person and why no host did it."""
+    closed = gates(job, settings)
+    if closed:
+        return f"{closed[0].why}: {closed[0].do}"
+    auto = auto_blockers(job, settings) if job.manifest.review_policy.mode == "auto" else ()
+    return f"waits for `aq ship {job.id}`{f', {auto[0]}' if auto else ''}"
 
 
 def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ def board_lines(board: Board, width: int) -> Iterator[str]:
         if _is_last(row, board):
             more = board.counts[stage] - sum(r.stage == stage for r in board.rows)
             if more > 0:
-                yield style(f"… {more} more: `aq status --all`", "dim")
+                how = "--stage shipped" if stage == Stage.SHIPPED else "--all"
+                yield style(f"… {more} more: `aq status {how}`", "dim")
     if not board.rows:
         yield ""
         yield _NOTHING if not any(board.counts.values()) else _NOTHING_OPEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aq.core.record import CheckResult, Round, Run, Verdict
+from aq.core.record import Changes, CheckResult, Round, Run, Verdict
 from aq.ui.out import clean
 
 
@@ -21,11 +21,23 @@ def detail_lines(run: Run) -> Iterator[str]:
     """What there is to know of a run beyond how it ended."""
     if run.baseline:
         yield f"    red before it began: {clean(run.baseline)}"
+    if run.changes:
+        yield f"    changed {size_of(run.changes)}"
+    if run.risk:
+        yield f"    risk {clean(run.risk)}{clean(''.join(f'; {reason}' for reason in run.risks))}"
     if run.outside:
         yield f"    outside its scope: {clean(', '.join(run.outside))}"
     yield from (f"    look at: {clean(' '.join(warning.split()))}" for warning in run.warnings)
     for one in run.rounds:
         yield _round_line(one)
+
+
+def size_of(changes: Changes) -> str:
+    """How large a change is."""
+    if not changes.files:
+        return "nothing"
+    files = f"{changes.files} file{'' if changes.files == 1 else 's'}"
+    return f"{files} +{changes.added} -{changes.removed}"
 
 
 def _round_line(one: Round) -> str:

@@ -369,3 +369,15 @@ def test_a_host_ships_nothing_that_is_not_in_testing() -> None:
     queue = verifying()
     queue.refused(auto(queue), "a is in review, not in testing")
     assert "verify did not pass it" in auto_blockers(job("a", review_policy=AUTO), queue.now.settings)
+
+
+def test_a_decision_about_work_that_was_seen_is_not_one_about_later_work() -> None:
+    queue = Queue()
+    queue.tested()
+    seen = {**queue.common(), "job": "a", "epoch": queue.job().record.epoch}
+    queue.do(Reject(**queue.common(), job="a", message="no", requeue=True))
+    queue.do(queue.land_of(queue.claim()))
+    queue.do(queue.verified_of(queue.fence()))
+    for asked in (Ship(**seen), Approve(**seen), Reject(**seen, message="no")):
+        queue.refused(asked, "a was run again since you looked")
+    queue.do(Ship(**{**seen, "epoch": 2}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from aq.core.instants import instant
 from aq.core.job import Job
 from aq.core.manifest import Manifest
 from aq.core.overrun import budget_words
+from aq.core.settings import Settings
 from aq.core.units import duration_text
 from aq.core.values import plain
 from aq.ui.board import listed_live
@@ -19,6 +21,7 @@ from aq.ui.cli.common import complete_jobs, here
 from aq.ui.cli.logs import last_lines
 from aq.ui.fleet_diagnosis import stuck_delivery
 from aq.ui.out import clean, columns, say, say_json, style
+from aq.ui.packet import Packet, gate_lines, packet_of
 from aq.ui.postmortem import Diagnosis, diagnose, diagnosis_lines
 from aq.ui.runlines import run_lines, verdict_lines
 from aq.wiring import Queue
@@ -42,9 +45,11 @@ def show(
             return
         told = diagnose(found, last_lines(queue.paths.clone / "logs" / found.id, found.record.epoch))
         if as_json:
-            say_json({**_as_json(found, text), "diagnosis": told.as_json() if told else None})
+            facts = _as_json(found, text, queue.ledger.snapshot().settings)
+            say_json({**facts, "diagnosis": told.as_json() if told else None})
             return
-        for line in [*_lines(found, told), *_delivery_lines(queue, found), *_work_lines(queue, found)]:
+        waits = [*_delivery_lines(queue, found), *_gate_lines(queue, found)]
+        for line in [*_lines(found, told), *waits, *_work_lines(queue, found)]:
             say(line)
         say()
         say(clean(text.rstrip()))
@@ -73,7 +78,8 @@ def _show_resolved(job: Job, content: bytes, defaults: Manifest, *, as_json: boo
         say(clean(job.profile.body))
 
 
-def _as_json(job: Job, text: str) -> dict[str, Any]:
+def _as_json(job: Job, text: str, settings: Settings) -> dict[str, Any]:
+    packet = _packet(job, settings)
     return {
         "job": job.id,
         "stage": str(job.stage),
@@ -81,6 +87,8 @@ def _as_json(job: Job, text: str) -> dict[str, Any]:
         "manifest": plain(job.manifest),
         "record": plain(job.record),
         "lease": plain(job.lease) if job.lease else None,
+        "gates": [asdict(gate) for gate in packet.gates] if packet else [],
+        "auto": list(packet.auto) if packet else [],
         "file": text,
     }
 
@@ -115,6 +123,10 @@ def _lines(job: Job, told: Diagnosis | None) -> list[str]:
     lines += verdict_lines(record.verdict) if record.verdict else []
     lines += [f"  said       {clean(note.by)}, {note.at}: {clean(note.text)}" for note in record.feedback]
     lines += [f"  approved   {clean(note.by)}, {note.at} {clean(note.text)}" for note in record.approvals]
+    lines += [
+        f"  override   {clean(one.by)}, {one.at}: {clean(', '.join(one.gates))}: {clean(one.reason)}"
+        for one in record.overrides
+    ]
     return lines
 
 
@@ -128,6 +140,15 @@ def _delivery_lines(queue: Queue, job: Job) -> list[str]:
     grace = queue.ledger.snapshot().settings.cadence.grace
     stuck = stuck_delivery(job, listed_live(queue.ledger.beats, instant(time.time()), grace))
     return [f"  waits      {clean(stuck)}: `aq doctor` says what to do"] if stuck else []
+
+
+def _packet(job: Job, settings: Settings) -> Packet | None:
+    return packet_of(job, settings, instant(time.time())) if job.waits_for_person else None
+
+
+def _gate_lines(queue: Queue, job: Job) -> list[str]:
+    packet = _packet(job, queue.ledger.snapshot().settings)
+    return list(gate_lines(packet)) if packet else []
 
 
 def _work_lines(queue: Queue, job: Job) -> list[str]:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "plan": Entry("plan", "plan", "Show what the fleet would do next, without doing it."),
     "graph": Entry("graph", "show_graph", "Show what depends on what, as a tree or for Mermaid."),
     "profiles": Entry("profiles", "profiles", "List the profiles: what each gives, and its persona."),
+    "review": Entry("review", "review", "Show what waits for you: size, checks, cost, risk, gates."),
     "ship": Entry("gate", "ship", "Accept tested work: testing to shipped."),
     "promote": Entry("gate", "promote", "Accept reviewed work: review to testing."),
     "reject": Entry("gate", "reject", "Refuse work, with a message; --requeue tries again."),

@@ -95,7 +95,8 @@ def _host_lines(view: HostView) -> Iterator[str]:
 
 def _general(job: Job, snapshot: Snapshot, now: Instant) -> list[str]:
     if job.stage is not Stage.INBOX:
-        return [note_of(job, ""), *(verify_blockers(job, snapshot, now) if job.to_be_verified else [])]
+        note = note_of(job, "", snapshot.settings)
+        return [note, *(verify_blockers(job, snapshot, now) if job.to_be_verified else [])]
     around = circle_with(job.id, job.manifest.deps, snapshot)
     return (
         ([circular(around)] if around else [])
