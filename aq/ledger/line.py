@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aq.core.audit.auditor import Commit, legal_by_hand
 from aq.core.errors import AqError
+from aq.core.event import parse
 from aq.core.lease import Lease
 from aq.core.manifest import Manifest
 from aq.core.profile import ProfileFile
@@ -60,6 +61,8 @@ class Line:
 
     def __init__(self, objects: Objects, git_dir: Path, tip: str) -> None:
         self.objects, self.git_dir, self.tip = objects, git_dir, tip
+        # Merges of which more than one side holds operations: no plain git of a person makes one.
+        self.split: list[str] = []
 
     def _git(self, *args: str, data: bytes | None = None) -> bytes:
         done = run(["--git-dir", str(self.git_dir), *args], data=data, timeout=600)
@@ -107,7 +110,19 @@ class Line:
     def _queue_parent(self, oid: str, parents: list[str]) -> str:
         if len(parents) < 2:
             return parents[0] if parents else ""
-        return next((parent for parent in parents if legal_by_hand(self._diff(parent, oid))), parents[0])
+        legal = [parent for parent in parents if legal_by_hand(self._diff(parent, oid))]
+        # What a person brings along has no operations: a side that has some is the queue, and a merge that
+        # leaves it out takes them back.
+        acting = [parent for parent in parents if self._has_operations(parent, parents)]
+        if len(acting) > 1:
+            self.split.append(oid)
+        return next((parent for parent in legal if not acting or parent in acting), (acting or parents)[0])
+
+    def _has_operations(self, parent: str, parents: list[str]) -> bool:
+        """Whether a side of a merge holds operations that the others do not."""
+        others = [f"^{other}" for other in parents if other != parent]
+        listed = self._git("log", "--format=%B%x00", parent, *others, "--").decode("utf-8", "replace")
+        return any(parse(message.strip("\n")) for message in listed.split("\0"))
 
     def _diff(self, old: str, new: str) -> dict[str, str]:
         return _changes(self._git("diff-tree", "-r", "--raw", "-z", "--no-abbrev", "--no-renames", old, new))

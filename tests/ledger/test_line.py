@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aq.core.audit.auditor import Breach
 from aq.ledger.line import Line
 from aq.ledger.objects import Objects
@@ -68,3 +70,19 @@ def test_the_board_as_it_was(fleet: Fleet) -> None:
     assert "inbox 1  building 0" in fleet.you.aq("board", "--at", then).stdout
     assert "inbox 0  building 1" in fleet.you.aq("board").stdout
     assert fleet.you.aq("board", "--at", "2001-01-01", ok=False).returncode == 1
+
+
+@pytest.mark.parametrize("first", ["queue", "side"])
+def test_a_merge_that_takes_operations_back_is_a_breach(fleet: Fleet, first: str) -> None:
+    """Its tree is a legal one beside a side that holds nothing: that side is not the queue."""
+    old = fleet.tip()
+    tale = story(fleet, "ada")
+    tale.building("one")
+    as_person = ("-c", "user.name=eve", "-c", "user.email=eve@example.invalid")
+    side = git(fleet.hub, *as_person, "commit-tree", f"{old}^{{tree}}", "-p", old, "-m", "nothing")
+    parents = [fleet.tip(), side] if first == "queue" else [side, fleet.tip()]
+    named = [arg for parent in parents for arg in ("-p", parent)]
+    merge = git(fleet.hub, *as_person, "commit-tree", f"{old}^{{tree}}", *named, "-m", "merge")
+    git(fleet.hub, "update-ref", "refs/heads/main", merge)
+    found = breaches(fleet.hub)
+    assert {(breach.commit, breach.clause) for breach in found} == {(merge, "I1"), (merge, "I3")}
