@@ -27,13 +27,15 @@ class PauseEdit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One commit to be: its message and its edits. `removed` names stray files, by path."""
+    """One commit to be: its message and its edits. `removed` names stray files, by path; `files` are others
+    with their content."""
 
     event: Event
     jobs: tuple[JobEdit, ...] = ()
     pause: PauseEdit | None = None
     spend: Mapping[str, Spend] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aq.core.lifecycle import Stage, Trigger
 
 # What changes the queue but no job's stage.
-FLEET_OPS = ("init", "pause", "resume", "accept-rewind")
+FLEET_OPS = ("init", "pause", "resume", "accept-rewind", "signers", "accept")
 _TRAILER = re.compile(r"^(Aq-[A-Za-z-]+): (.*)$")
 MAX_VALUE = 500
 

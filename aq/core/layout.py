@@ -16,6 +16,7 @@ SETTINGS = f"{QUEUE}/aq.yaml"
 PAUSED = f"{QUEUE}/PAUSED"
 SPEND = f"{QUEUE}/spend"
 PROFILES = "profiles"
+SIGNERS = "trust/signers.yaml"
 JOB_SUFFIX = ".md"
 RECORD_SUFFIX = ".record.yaml"
 LEASE_SUFFIX = ".lease.yaml"
@@ -75,6 +76,7 @@ def file_edits(change: Change) -> list[FileEdit]:
         edits.update({path: FileEdit(path) for path in _left(edit.before)})
         edits.update(_files(edit.after))
     edits.update({path: FileEdit(path) for path in change.removed})
+    edits.update({path: FileEdit(path, content=content) for path, content in change.files.items()})
     if change.pause:
         value = change.pause.value
         edits[PAUSED] = FileEdit(PAUSED, content=encode(value)) if value else FileEdit(PAUSED)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from aq.core.change import Change
+from aq.core.distrust import NOTHING, Distrust
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
@@ -85,7 +86,8 @@ class NoArchive:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`stages` has every job that is not in the archive, by stage and id."""
+    """`stages` has every job that is not in the archive, by stage and id. `distrust` and `signers` are of a
+    host that trusts signed commits only: what it does not obey, and the commit that its signers are from."""
 
     tip: str
     stages: Mapping[Stage, Mapping[str, Job]]
@@ -96,6 +98,8 @@ class Snapshot:
     pause: Pause | None = None
     spend: Mapping[str, Spend] = field(default_factory=dict)
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    distrust: Distrust = NOTHING
+    signers: str = ""
 
     def find(self, job: str) -> Job | None:
         """The job wherever it is, shipped included. Of several copies: the one in play, or else the one

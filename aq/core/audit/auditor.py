@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from aq.core.audit.laws import Past, Step, breaches
 from aq.core.audit.state import Reading, Replay, Seen, place_of
 from aq.core.event import FLEET_OPS, Event, parse
-from aq.core.layout import PAUSED, QUEUE, SPEND
+from aq.core.layout import PAUSED, QUEUE, SIGNERS, SPEND
 from aq.core.lifecycle import Trigger
 
 # What a person may change with plain git (rule 12).
 _BY_HAND = re.compile(
     rf"{QUEUE}/(?:inbox/[^/]+|aq\.yaml|PAUSED|README\.md|[a-z_]+/\.gitkeep|\.[^/]+)|(?!{QUEUE}/).+"
 )
+_FLEET_FILES: dict[str, list[str]] = {"accept-rewind": [], "accept": [], "signers": [SIGNERS]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Auditor:
     ) -> Iterator[tuple[str, str]]:
         others = [path for path in commit.changes if place_of(path) is None]
         if event.op in FLEET_OPS:
-            allowed = {"init": others, "accept-rewind": []}.get(event.op, [PAUSED])
+            allowed = {"init": others, **_FLEET_FILES}.get(event.op, [PAUSED])
             strange = [path for path in others if path not in allowed]
             if before or strange:
                 yield "I3", f"{event.op} touches {', '.join([*before, *strange][:5])}"

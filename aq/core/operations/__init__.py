@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ResumeJob,
     )
     from aq.core.operations.submitting import Add, Revise, Spawn
+    from aq.core.operations.trusting import AcceptCommit, ChangeSigners
 
 _HOMES = {
     "accepting": ("AutoShip", "Promote", "Ship"),
@@ -42,15 +43,18 @@ _HOMES = {
         "ResumeJob",
     ),
     "submitting": ("Add", "Revise", "Spawn"),
+    "trusting": ("AcceptCommit", "ChangeSigners"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AcceptCommit",
     "AcceptRewind",
     "Add",
     "Approve",
     "AutoShip",
     "Cancel",
+    "ChangeSigners",
     "Claim",
     "Delivered",
     "Fail",

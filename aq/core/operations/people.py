@@ -202,6 +202,9 @@ class Repair(Asked):
             return missing_job(snapshot, self.job)
         if not job.problem:
             return Refusal(f"{job.id} needs no repair", done=True)
+        if job.id in snapshot.distrust.jobs:
+            # Putting it back would make a stranger's work look like this person's.
+            return Refusal(f"{job.id} is not trusted: {job.problem}", f"or `aq cancel {job.id}`")
         blob = job.record.blob or job.blob
         if not blob:
             return Refusal(f"the file of {job.id} is nowhere", "put it back from git's history, then push")

@@ -1,0 +1,19 @@
+"""What a host does not trust in the queue at one commit, as the rest of aq sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """Why each job is out of play, and each other file is not obeyed; `instead` names the blob that is read
+    in a file's place, empty for none."""
+
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Distrust()
