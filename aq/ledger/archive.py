@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from aq.core.errors import AqError
@@ -184,3 +184,32 @@ class TreeArchive:
                 files = Files(blobs.get(f"{job}{JOB_SUFFIX}", ""), blobs.get(f"{job}{RECORD_SUFFIX}", ""))
                 return Folder(self._parser, Stage.SHIPPED, day.path, Listing(files={job: files}))[job]
         return None
+
+
+class Without:
+    """An archive without some jobs: they lie in it, and nobody trusts that they were shipped."""
+
+    def __init__(self, archive: TreeArchive, hidden: frozenset[str]) -> None:
+        self._archive, self._hidden = archive, hidden
+
+    def __contains__(self, job: object) -> bool:
+        return job not in self._hidden and job in self._archive
+
+    def __len__(self) -> int:
+        return len(self._archive) - len(self._hidden)
+
+    def get(self, job: str) -> Job | None:
+        """The shipped job with its record."""
+        return None if job in self._hidden else self._archive.get(job)
+
+    def recent(self, limit: int | None) -> list[Job]:
+        """The jobs shipped last."""
+        return [job for job in self._archive.recent(limit) if job.id not in self._hidden]
+
+    def undelivered(self) -> list[Job]:
+        """Shipped jobs whose work is still to be delivered."""
+        return [job for job in self._archive.undelivered() if job.id not in self._hidden]
+
+    def starts(self, since: Instant) -> Iterable[tuple[Instant, bool]]:
+        """When runs began: who is trusted makes no difference to how often hosts tried."""
+        return self._archive.starts(since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,8 @@ class Committer:
     def __init__(self, objects: Objects, oid_size: int = 20) -> None:
         self.objects = objects
         self.oid_size = oid_size
+        # Makes a signed commit of one; the commit as it is where nobody asks for signatures.
+        self.sign: Callable[[bytes], bytes] = bytes
         self._trees: OrderedDict[str, Tree] = OrderedDict()
 
     def commit(self, parent: str, edits: list[FileEdit], message: str, who: Identity, at: Instant) -> str:
@@ -81,7 +84,7 @@ class Committer:
         """A commit object with any tree and parents."""
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {who.line(at)}", f"committer {who.line(at)}", "", message]
-        return self.objects.write("commit", "\n".join(lines).encode())
+        return self.objects.write("commit", self.sign("\n".join(lines).encode()))
 
     def empty_tree(self) -> str:
         """The id of the empty tree, written once."""

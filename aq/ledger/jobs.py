@@ -103,6 +103,8 @@ class JobParser:
         self.profiles = Profiles(cache, {})
         self.archive: Archive = NoArchive()
         self.duplicates: Mapping[str, str] = {}
+        # Jobs that distrusted commits changed, with the words for it.
+        self.distrusted: Mapping[str, str] = {}
         self.tip = ""
         self.starts: dict[str, tuple[tuple[Instant, bool], ...]] = {}
 
@@ -139,8 +141,13 @@ class JobParser:
             # A copy that a schedule submitted has the schedule's own file.
             manifest = replace(manifest, every=None)
         job = Job(name, folder.stage, folder.path, files.job, manifest, record, lease, profile=profile)
-        problem = "; ".join(problems) or self.duplicates.get(f"{folder.path}/{name}", "") or _illegal(job)
-        if not files.job:
+        problem = (
+            self.distrusted.get(name, "")
+            or "; ".join(problems)
+            or self.duplicates.get(f"{folder.path}/{name}", "")
+            or _illegal(job)
+        )
+        if not files.job and not self.distrusted.get(name):
             problem = "its file was removed or moved by hand"
         if not problem and folder.stage is Stage.INBOX and not files.record and name in self.archive:
             problem = "the same id was shipped before: this newer file is out of play"

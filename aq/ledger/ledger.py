@@ -32,16 +32,25 @@ if TYPE_CHECKING:
     from aq.core.operations import Operation
     from aq.ledger.beatwriter import BeatWriter
     from aq.ledger.line import Line
+    from aq.ledger.trusting import Trust
 
 
 class Ledger:
-    """One process's hold on the queue. Not thread-safe: one thread owns it."""
+    """One process's hold on the queue. Not thread-safe: one thread owns it. With `trust`, it signs what it
+    writes and obeys signed commits only."""
 
     def __init__(
-        self, store: Store, config: QueueConfig, who: Identity, role: str, *, timeout: float = 60.0
+        self,
+        store: Store,
+        config: QueueConfig,
+        who: Identity,
+        role: str,
+        *,
+        timeout: float = 60.0,
+        trust: Trust | None = None,
     ) -> None:
         self.store, self.config, self.who, self.role = store, config, who, role
-        self.timeout = timeout
+        self.timeout, self.trust = timeout, trust
         self.tip = ""
         self.beats: dict[str, tuple[str, Beat]] = {}
         self.pusher = Pusher(self)
@@ -68,9 +77,17 @@ class Ledger:
         self.settled = Settled(git_dir / "aq-settled")
         times = self.arrivals.times
         self.reader = Reader(self.objects, self.cache, times, self.oid_size, self.order, self.settled)
+        if self.trust:
+            self.trust.attach(self.objects, git_dir, self.oid_size, self.cache)
+            self.committer.sign = self.trust.sign
+            self.reader.distrust = self.trust.seen
         tip = self.store.seen_tip()
         if tip and self.objects.has(tip):
             self.tip = tip
+
+    def distrusted(self, commit: str) -> Refusal | None:
+        """Why the hosts of this queue would not obey a commit that was just built."""
+        return self.trust.refusal(commit) if self.trust else None
 
     def line(self) -> Line:
         """The commits of the queue up to the known tip."""
@@ -110,6 +127,8 @@ class Ledger:
                 hint = "run `git fsck` on the remote: a new copy of it is damaged as well"
                 raise TryLaterError(error.what, hint) from None
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
+        if self.trust:
+            self.trust.save(self.tip)
         self.on_fetch()
 
     def _look(self) -> dict[str, str]:
@@ -166,7 +185,9 @@ class Ledger:
             except MissingObjectError:
                 return None
         beat = self.cache.value(Beat, oid, content, f"beat of {host}")
-        return beat if isinstance(beat, Beat) and beat.host == host else None
+        if not isinstance(beat, Beat) or beat.host != host:
+            return None
+        return beat if not self.trust or self.trust.is_beat_of(host, oid, self.tip) else None
 
     def _accept(self, new: str, beats: Mapping[str, str], seen: str) -> None:
         """Adopt a fetched tip if it descends from the last one seen before the fetch (rule 1)."""
@@ -200,11 +221,15 @@ class Ledger:
 
     def _thawed(self, old: str, new: str) -> bool:
         """Whether the history that we did not see holds a person's word that the rewind is right."""
-        for _, info in self.history.between(old, new):
+        for oid, info in self.history.between(old, new):
             event = parse(info.message)
-            if event and event.op == "accept-rewind":
+            if event and event.op == "accept-rewind" and self._vouched(oid):
                 return True
         return False
+
+    def _vouched(self, oid: str) -> bool:
+        """Whether the word of a commit counts that lies beyond the history that was judged."""
+        return not self.trust or self.trust.vouches(oid)
 
     def _remote_knows(self, seen: str, new: str) -> bool:
         try:
@@ -233,9 +258,9 @@ class Ledger:
                 )
 
     def _accepted_since(self, tip: str, beat: Beat) -> bool:
-        for _, info in self.history.between("", tip):
+        for oid, info in self.history.between("", tip):
             event = parse(info.message)
-            if event and event.op == "accept-rewind" and instant(info.time) >= beat.at:
+            if event and event.op == "accept-rewind" and instant(info.time) >= beat.at and self._vouched(oid):
                 return True
         return False
 
@@ -284,6 +309,8 @@ class Ledger:
         self.tip = tip
         with self.store.locked():
             self.store.save_tip(tip)
+        if self.trust:
+            self.trust.save(tip)
 
     def contains(self, commit: str) -> bool:
         """Whether a commit of ours is in the queue's history, by the newest fetch."""

@@ -180,7 +180,12 @@ class Pusher:
             if isinstance(decided, Refusal):
                 refused.append(Refused(operation, decided))
                 continue
-            tip = self._commit(tip, operation, decided)
+            commit = self._commit(tip, operation, decided)
+            refusal = self.ledger.distrusted(commit)
+            if refusal:
+                refused.append(Refused(operation, refusal))
+                continue
+            tip = commit
             built.append(Landed(operation, tip, decided))
         return (Stack(self.ledger.tip, tuple(built)) if built else None), refused
 
@@ -192,6 +197,7 @@ class Pusher:
         except (OSError, ValueError):
             # On surprise, git's own plumbing does the same slowly and says what is wrong.
             slow = PlumbingCommitter(PlumbingObjects(ledger.store.git_dir), ledger.oid_size)
+            slow.sign = ledger.committer.sign
             return slow.commit(parent, edits, message, ledger.who, operation.at)
 
     def _push(self, stack: Stack, beat: BeatWriter | None) -> Pushed:

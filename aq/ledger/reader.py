@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
-from aq.core.layout import PROFILES, QUEUE
+from aq.core.distrust import NOTHING, Distrust
+from aq.core.layout import PROFILES, QUEUE, SPEND
 from aq.core.lifecycle import Stage
 from aq.core.settings import Amount, Pause, Settings, Spend
 from aq.core.snapshot import OPEN_STAGES, Problem, Snapshot
-from aq.ledger.archive import TreeArchive
+from aq.ledger.archive import TreeArchive, Without
 from aq.ledger.commits import parse_commit
 from aq.ledger.jobs import Arrived, Folder, JobParser
 from aq.ledger.listing import Listing
@@ -31,6 +32,19 @@ def _seniority(folder: Folder, name: str) -> tuple[bool, bool, bool]:
     return recorded, recorded and folder[name].record.stage is folder.stage, folder.stage is Stage.INBOX
 
 
+def _instead(
+    entries: dict[str, tuple[bytes, str]], folder: str, distrust: Distrust
+) -> dict[str, tuple[bytes, str]]:
+    """The entries of a folder, with the last trusted blob where the present one is not to be obeyed."""
+    for path, blob in distrust.instead.items():
+        above, _, name = path.rpartition("/")
+        if above == folder:
+            entries = {**entries, name: (FILE_MODE if " " not in blob else b"", blob)}
+            if not blob:
+                del entries[name]
+    return entries
+
+
 class Reader:
     """Reads snapshots from one store, remembering the last one."""
 
@@ -45,6 +59,8 @@ class Reader:
     ) -> None:
         self.objects, self.cache, self.oid_size = objects, cache, oid_size
         self.parser = JobParser(objects, cache, arrived, order or OrderIndex(), settled or Settled())
+        # What a host that trusts signed commits only does not obey, and where its signers are from.
+        self.distrust: Callable[[str], tuple[Distrust, str]] = lambda _: (NOTHING, "")
         self._last: Snapshot | None = None
         self._oids: dict[str, str] = {}
 
@@ -52,14 +68,18 @@ class Reader:
         """The queue at a commit. Raises MissingObjectError when the store is damaged."""
         if self._last and self._last.tip == tip:
             return self._last
+        distrust, signers = self.distrust(tip)
         root = self._entries(parse_commit(self.objects.read(tip)).tree)
-        queue = self._below(root, QUEUE)
+        queue = _instead(self._below(root, QUEUE), QUEUE, distrust)
         self.parser.tip = tip
         settings, settings_error = self._settings(queue)
-        self._profiles(root)
+        self._profiles(_instead(self._below(root, PROFILES), PROFILES, distrust))
         archive = self._archive(queue)
         self.parser.archive = archive
+        before, self.parser.distrusted = self.parser.distrusted, distrust.jobs
         stages = self._stages(queue)
+        self._forget(stages, before.items() ^ distrust.jobs.items())
+        shipped = {name: job for name in distrust.jobs if (job := archive.get(name))}
         problems = tuple(problem for folder in stages.values() for problem in folder.problems)
         problems += tuple(
             Problem(f"{QUEUE}/{s}", "a file has the name of a stage folder: remove it")
@@ -68,16 +88,25 @@ class Reader:
         )
         self._last = Snapshot(
             tip,
-            stages,
-            archive,
+            {**stages, Stage.SHIPPED: {**stages.get(Stage.SHIPPED, {}), **shipped}} if shipped else stages,
+            Without(archive, frozenset(shipped)) if shipped else archive,
             problems,
             settings,
             settings_error,
             self._pause(queue),
-            self._spend(queue),
+            self._spend(queue, distrust),
             self.parser.profiles,
+            distrust,
+            signers,
         )
         return self._last
+
+    @staticmethod
+    def _forget(stages: Mapping[Stage, Folder], changed: set[tuple[str, str]]) -> None:
+        """Look again at the jobs that are trusted now, or are no more."""
+        for folder in stages.values():
+            for name, _ in changed:
+                folder.forget(name)
 
     def _entries(self, tree: str) -> dict[str, tuple[bytes, str]]:
         return entries_of(self.objects.tree(tree), self.oid_size) if tree else {}
@@ -167,11 +196,11 @@ class Reader:
             self._last = None
         return settings, error
 
-    def _profiles(self, root: Mapping[str, tuple[bytes, str]]) -> None:
+    def _profiles(self, entries: Mapping[str, tuple[bytes, str]]) -> None:
         """The profiles of the tip. When one changes, so may every job: they are put together anew."""
         files = {
             name.removesuffix(".md"): oid
-            for name, (mode, oid) in self._below(root, PROFILES).items()
+            for name, (mode, oid) in entries.items()
             if name.endswith(".md") and name != "README.md" and mode == FILE_MODE
         }
         if files != self.parser.profiles.files:
@@ -187,8 +216,8 @@ class Reader:
         value = self.cache.value(Pause, oid, content, f"{QUEUE}/PAUSED")
         return Pause(why=f"queue/PAUSED cannot be read: {value}") if isinstance(value, str) else value
 
-    def _spend(self, queue: Mapping[str, tuple[bytes, str]]) -> Mapping[str, Spend]:
-        days = self._below(queue, "spend")
+    def _spend(self, queue: Mapping[str, tuple[bytes, str]], distrust: Distrust) -> Mapping[str, Spend]:
+        days = _instead(self._below(queue, "spend"), SPEND, distrust)
         files = {name.removesuffix(".yaml"): e for name, e in days.items() if _SPEND_FILE.fullmatch(name)}
         return _SpendDays(self.cache, files)
 
