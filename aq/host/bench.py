@@ -13,6 +13,7 @@ from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.variables import OFFER, withheld
 from aq.core.work import Brought, Order, Report
+from aq.host.checks import refused_command
 from aq.host.config import HostConfig
 from aq.host.fixing import FIX, VERIFY
 from aq.host.kit import Kit
@@ -135,6 +136,8 @@ class Bench:
             return f"this host cannot look at what the job needs: {error}"
 
     def _unfit(self, manifest: Manifest) -> str:
+        if refused := refused_command(manifest, self.config):
+            return refused
         if manifest.cwd:
             if not os.path.isdir(manifest.cwd):
                 return f"cwd {manifest.cwd} does not exist here"

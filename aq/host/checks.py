@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aq.core.manifest import Check, CheckKind
+from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.record import CheckResult, Suite
+from aq.host.config import HostConfig
 from aq.host.junit import Reports, in_words
 from aq.host.process import Exit
 
@@ -22,6 +23,19 @@ RunCommand = Callable[[str], tuple[Exit, Sequence[str]]]
 def command_lines(checks: Sequence[Check]) -> tuple[str, ...]:
     """The lines that these checks run."""
     return tuple(check.value for check in checks if check.kind in _LINES)
+
+
+def refused_command(manifest: Manifest, config: HostConfig) -> str:
+    """Why the owner of this machine does not let a job's commands run, or nothing. A script of the shell
+    engine is no line that could be listed."""
+    if config.job_commands == "any":
+        return ""
+    if "shell" in (manifest.engine, manifest.engine_class):
+        return f"host.yaml has `job-commands: {config.job_commands}`, and the shell engine runs scripts"
+    listed = [line.strip() for line in config.commands] if config.job_commands == "listed" else []
+    asked = (*command_lines(manifest.verify), *((manifest.setup,) if manifest.setup else ()))
+    wrong = next((line for line in asked if line.strip() not in listed), "")
+    return f"host.yaml does not allow the command {wrong!r} (job-commands, commands)" if wrong else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,12 @@ class HostFile(Strict):
     commands: Many[Line] = Field(
         default=(), description="command lines that the `local` engine may run for jobs without `yolo`"
     )
+    job_commands: Literal["any", "listed", "off"] = Field(
+        default="any",
+        alias="job-commands",
+        description="which command lines of jobs run here (`verify`, `setup`, the shell engine): any, only "
+        "those of `commands`, or none",
+    )
     min_disk: Number = Field(default=1, alias="min-disk", description="GiB that must be free before a claim")
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto",
@@ -140,6 +146,7 @@ class HostConfig:
     sandbox: str = "auto"
     sandbox_write: tuple[str, ...] = ()
     accepts: Accepts = EVERYTHING
+    job_commands: str = "any"
 
     def may_use(self, engine: str) -> bool:
         """Whether the owner of this machine lets an engine run."""
@@ -197,4 +204,5 @@ def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
             tuple(map(str, form.accepts.priorities)),
             form.accepts.repos,
         ),
+        job_commands=form.job_commands,
     )
