@@ -8,12 +8,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq import __version__
+from aq.core.errors import AqError
 from aq.core.instants import instant
+from aq.host.place import TrustFiles, signed_mode
 from aq.ledger.clone import Clone
 from aq.ledger.commits import Identity
 from aq.ledger.gitproc import locate_clone
@@ -23,6 +25,7 @@ from aq.ledger.paths import QueuePaths
 from aq.ledger.store import QueueConfig, Store, load_config
 
 if TYPE_CHECKING:
+    from aq.ledger.trusting import Trust
     from aq.runner.runner import Runner
 
 
@@ -51,14 +54,33 @@ def _now() -> str:
     return instant(time.time())
 
 
+def _trust(paths: QueuePaths, files: TrustFiles | None, *, host: bool) -> Trust | None:
+    """What this machine trusts in a queue; None when it trusts whoever can push."""
+    if files is None:
+        return None
+    from aq.ledger.trusting import Trust, load_pins
+
+    return Trust(load_pins(files.pins), files.host if host else files.person, paths.home / "trust.json")
+
+
 @contextmanager
-def open_queue(start: Path, *, role: str = "", who: Identity | None = None) -> Iterator[Queue]:
+def open_queue(
+    start: Path,
+    *,
+    role: str = "",
+    who: Identity | None = None,
+    mode: Callable[[], TrustFiles | None] = signed_mode,
+) -> Iterator[Queue]:
     """The queue of the clone that `start` is in. Raises AqError when there is none."""
     paths = locate_clone(start)
     config = load_config(paths)
-    who = who or person(paths.clone)
-    ledger = Ledger(Store(paths), config, who, role or f"cli-{os.getpid()}")
+    trust = _trust(paths, mode(), host=who is not None)
+    asks, who = who is None, who or person(paths.clone)
+    ledger = Ledger(Store(paths), config, who, role or f"cli-{os.getpid()}", trust=trust)
     try:
+        if trust and asks:
+            # Names count in approvals: a person has the one that the key is known by.
+            who = ledger.who = replace(who, name=trust.name(ledger.tip) or who.name)
         clone = Clone(ledger, paths, who.name, _now)
         yield Queue(paths, config, ledger, who, clone)
         clone.intake.flush()
@@ -112,3 +134,15 @@ def open_runner(start: Path, host: str, slots: int | None, say: Callable[[str], 
         finally:
             with contextlib.suppress(OSError):
                 memory.unlock()
+
+
+def require_host_key(runner: Runner) -> None:
+    """A host whose key nobody knows would only be refused, job by job. Raises AqError."""
+    ledger = runner.ledger
+    trust = ledger.trust if isinstance(ledger, Ledger) else None
+    if trust is None or trust.speaks_for(runner.me.host, ledger.tip):
+        return
+    raise AqError(
+        f"the key {trust.key} is not that of a host {runner.me.host}",
+        f"an admin lets it in: aq trust add {runner.me.host} '{trust.public}' --role host",
+    )

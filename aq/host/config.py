@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from aq.core.parsing import (
     refuse,
     validate,
 )
+from aq.host.place import config_path
 
 
 def _slots(value: object) -> object:
@@ -111,6 +111,21 @@ class HostFile(Strict):
         description="which command lines of jobs run here (`verify`, `setup`, the shell engine): any, only "
         "those of `commands`, or none",
     )
+    trust: Literal["open", "signed"] = Field(
+        default="open",
+        description="open: whoever can push is obeyed; signed: only commits that a trusted key signed (see "
+        "docs/trust.md)",
+    )
+    signing_key: Line = Field(
+        default="",
+        alias="signing-key",
+        description="the key that a person's commands sign with; default: `trust/person` beside this file",
+    )
+    host_key: Line = Field(
+        default="",
+        alias="host-key",
+        description="the key that `aq run` signs with; default: `trust/host` beside this file",
+    )
     min_disk: Number = Field(default=1, alias="min-disk", description="GiB that must be free before a claim")
     sandbox: Literal["auto", "required", "off"] = Field(
         default="auto",
@@ -147,6 +162,9 @@ class HostConfig:
     sandbox_write: tuple[str, ...] = ()
     accepts: Accepts = EVERYTHING
     job_commands: str = "any"
+    trust: str = "open"
+    signing_key: str = ""
+    host_key: str = ""
 
     def may_use(self, engine: str) -> bool:
         """Whether the owner of this machine lets an engine run."""
@@ -156,16 +174,6 @@ class HostConfig:
         """Whether `cwd`, resolved, lies under an allowed root."""
         real = Path(cwd).resolve()
         return not self.roots or any(real.is_relative_to(Path(root).resolve()) for root in self.roots)
-
-
-def config_path() -> Path:
-    """Where host.yaml is; `AQ_HOST_CONFIG` overrides it."""
-    override = os.environ.get("AQ_HOST_CONFIG")
-    if override:
-        return Path(override)
-    from platformdirs import user_config_path
-
-    return user_config_path("aq", appauthor=False) / "host.yaml"
 
 
 def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
@@ -205,4 +213,7 @@ def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
             form.accepts.repos,
         ),
         job_commands=form.job_commands,
+        trust=form.trust,
+        signing_key=form.signing_key,
+        host_key=form.host_key,
     )

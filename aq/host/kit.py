@@ -12,14 +12,21 @@ from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.scrub import scrub
 from aq.core.work import Order, Report
-from aq.host.config import HostConfig, config_path
+from aq.host.config import HostConfig
 from aq.host.confine import Confinement
 from aq.host.engines import Engine, engines
 from aq.host.environment import child_environment
+from aq.host.place import config_path, trust_files, trust_folder
 from aq.host.sandbox import Walls, sandbox, state_paths
 from aq.host.secret_places import refused_cwd
 from aq.host.sessions import Sessions
 from aq.host.workspace import Wanted, Workspaces
+
+
+def own_settings(config: HostConfig) -> tuple[Path, ...]:
+    """What no job may read: whoever has a key speaks for its owner."""
+    files = trust_files(config.signing_key, config.host_key)
+    return config_path(), trust_folder(), files.person, files.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Kit:
 
     def confinement(self, manifest: Manifest) -> Confinement:
         """What confines a job here. `private` are places of the queue's that no job may read."""
-        walls = Walls((*self.private, self.logs, config_path()), self.config.sandbox_write)
+        walls = Walls((*self.private, self.logs, *own_settings(self.config)), self.config.sandbox_write)
         return Confinement.of(manifest, self.config.sandbox, sandbox(), walls)
 
     def refused_cwd(self, manifest: Manifest) -> str:

@@ -7,7 +7,7 @@ import random
 
 from aq.core.errors import FrozenError, TryLaterError
 from aq.core.operations import Claim, Operation, VerifyClaim
-from aq.core.results import Result, Waiting
+from aq.core.results import Refused, Result, Waiting
 from aq.core.work import Brought
 from aq.runner import breaker, presence
 from aq.runner.act import apply_result
@@ -119,6 +119,8 @@ class Runner(State):
         for fence, held in self.held.items():
             job = snapshot.find(fence.job)
             busy = any(operation.proof == fence for operation in self.pending.values())
+            # What nobody trusted did to the job is not obeyed: its run goes on, and its result waits.
+            busy = busy or fence.job in snapshot.distrust.jobs
             if not busy and not held.fenced and (job is None or not job.held_by(fence)):
                 held.fenced = True
                 self.say(f"{fence.job}: lease lost, stopping its engine")
@@ -155,9 +157,11 @@ class Runner(State):
         if isinstance(result, Waiting) and not result.policy:
             self._push_due = self.clock.boottime() + self.settings.cadence.poll
             return
-        if isinstance(result, Waiting) and operation.proof in self.held:
-            # A result of ours is never given up: the lease lives on until the remote takes it.
-            self.say(f"{operation.about}: {result.why}; trying again in {ASIDE_SECONDS:.0f}s")
+        distrusted = isinstance(result, Refused) and self.ledger.snapshot().distrust.jobs.get(operation.about)
+        if operation.proof in self.held and (isinstance(result, Waiting) or distrusted):
+            # A result of ours is never given up: the lease lives on until the queue takes it.
+            why = distrusted or getattr(result, "why", "")
+            self.say(f"{operation.about}: {why}; trying again in {ASIDE_SECONDS:.0f}s")
             self._aside[operation.op_id] = self.clock.boottime() + ASIDE_SECONDS
             return
         self.pending.pop(operation.op_id, None)

@@ -179,6 +179,10 @@ def _alerts(snapshot: Snapshot, pending: tuple[str, ...]) -> tuple[str, ...]:
     if snapshot.settings_error:
         alerts.append(f"PAUSED, the settings are invalid: {snapshot.settings_error}")
     alerts += [f"{problem.path}: {problem.what}" for problem in snapshot.problems]
+    alerts += [f"{path} is not obeyed: {why}" for path, why in snapshot.distrust.files.items()]
+    alerts += [
+        f"{job} is gone: {why}" for job, why in snapshot.distrust.jobs.items() if not snapshot.known(job)
+    ]
     alerts += [f"queue/{job.folder}/{job.id}.md: {job.problem}" for job in snapshot.jobs(Stage.SHIPPED)]
     return (*alerts, *pending)
 

@@ -43,6 +43,8 @@ def queue_findings(
         yield Finding(
             "BAD", f"{problem.path}: {problem.what}", "`aq doctor --fix` removes it; git's history keeps it"
         )
+    for path, why in snapshot.distrust.files.items():
+        yield Finding("BAD", f"{path} is not obeyed: {why}", "write it anew with a trusted key")
     live = listed_live(beats, now, snapshot.settings.cadence.grace)
     for name, profile in sorted(snapshot.profiles.items()):
         if profile.problem:
@@ -63,10 +65,12 @@ def _job_findings(
     now: Instant,
 ) -> Iterator[Finding]:
     if job.problem:
+        trusted = job.id not in snapshot.distrust.jobs
+        do = "correct the file and push, or `aq doctor --fix`, or `aq cancel`"
         yield Finding(
             "BAD",
             f"{job.id} is out of play: {job.problem}",
-            "correct the file and push, or `aq doctor --fix`, or `aq cancel`",
+            do if trusted else "put back what the commit changed, have it accepted, or `aq cancel` the job",
         )
         return
     since = unix(now) - unix(job.record.since) if job.record.since else 0

@@ -62,6 +62,7 @@ class Machine:
     name: str
     path: Path
     state: Path
+    more: dict[str, str] = field(default_factory=dict)
     _open: list[Ledger] = field(default_factory=list)
 
     @property
@@ -70,7 +71,7 @@ class Machine:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**os.environ, "AQ_STATE_DIR": str(self.state)}
+        return {**os.environ, "AQ_STATE_DIR": str(self.state), **self.more}
 
     def ledger(self, role: str = "") -> Ledger:
         """A ledger of this clone; closed with the fleet."""

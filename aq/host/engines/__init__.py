@@ -2,7 +2,7 @@
 owner of this machine declares in YAML."""
 
 from aq.core.errors import InvalidFileError
-from aq.host.config import HostConfig, config_path
+from aq.host.config import HostConfig
 from aq.host.engines import (
     aider,
     amp,
@@ -22,6 +22,7 @@ from aq.host.engines import (
 )
 from aq.host.engines.base import Engine
 from aq.host.engines.declared import declared_engines
+from aq.host.place import config_path
 
 _ALL = (
     *(claude, codex, gemini, copilot, opencode, cursor_agent, amp, devin, qwen),

@@ -61,7 +61,8 @@ def doctor(
 def _host_findings(queue: Queue) -> Iterator[Finding]:
     import re
 
-    from aq.host.config import config_path, load_host_config
+    from aq.host.config import load_host_config
+    from aq.host.place import config_path
     from aq.ledger.gitproc import check
     from aq.ledger.paths import state_home
     from aq.ledger.remote import is_local
@@ -153,6 +154,8 @@ def _repair(queue: Queue) -> Iterator[Finding]:
         RemoveStray(**asked(queue.who.name), path=problem.path) for problem in snapshot.problems
     ]
     for job in snapshot.jobs():
+        if job.id in snapshot.distrust.jobs:
+            continue  # an admin's word is needed, see `aq trust`
         # A file that never parsed has no good version to go back to: only its author can mend it.
         if job.problem and (job.record.epoch or "out of play" in job.problem or "by hand" in job.problem):
             other = snapshot.find(job.id)

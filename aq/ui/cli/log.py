@@ -21,6 +21,8 @@ def log(
     """Show what happened, oldest first."""
     with here(fetch=True) as queue:
         found = queue.ledger.history.events(queue.ledger.tip, job, limit or (0 if job else 50))
+        trust = queue.ledger.trust
+        flawed = trust.at(queue.ledger.tip).flawed if trust else {}
     if job and not found:
         raise AqError(f"no commit names {job}", "`aq status --all` lists the jobs")
     entries = []
@@ -39,6 +41,7 @@ def log(
                 "from": event.source if event else None,
                 "to": event.target if event else None,
                 "details": details,
+                "distrusted": flawed[oid].why if oid in flawed else "",
             }
         )
     if as_json:
@@ -51,4 +54,5 @@ def log(
             else ""
         )
         commit = style(str(entry["commit"])[:10], "yellow")
-        say(f"{entry['at']}  {commit}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip())
+        why = f"  (not obeyed: it {clean(str(entry['distrusted']))})" if entry["distrusted"] else ""
+        say(f"{entry['at']}  {commit}  {clean(str(entry['what']))}  {style(move, 'dim')}".rstrip() + why)

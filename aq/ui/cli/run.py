@@ -15,7 +15,7 @@ import typer
 from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, TryLaterError
 from aq.ui.cli.drain import DRAIN_SIGNAL
 from aq.ui.out import tell
-from aq.wiring import open_runner
+from aq.wiring import open_runner, require_host_key
 
 if TYPE_CHECKING:
     from aq.runner.runner import Runner
@@ -61,6 +61,7 @@ def _start(runner: Runner, say: Callable[[str], None], *, patient: bool) -> None
     while not runner.stopping:
         try:
             runner.start()
+            require_host_key(runner)
             return
         except TryLaterError as error:
             if not patient:

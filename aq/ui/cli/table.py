@@ -24,6 +24,7 @@ COMMANDS: dict[str, Entry] = {
     "prompt": Entry("prompt", "prompt", "Print what an engine would be told of a job."),
     "log": Entry("log", "log", "Show a job's timeline, or the queue's, from the commits."),
     "audit": Entry("audit", "audit", "Replay the whole history, and name each commit that breaks a law."),
+    "trust": Entry("trust", "trust", "Say whose signatures count: init, add, remove, list, verify, accept."),
     "logs": Entry("logs", "logs", "Print the output of a job's run on this machine."),
     "why": Entry("why", "why", "Say why a job waits, and each host's score for it or what refuses it."),
     "plan": Entry("plan", "plan", "Show what the fleet would do next, without doing it."),
