@@ -62,7 +62,8 @@ def _lock_blockers(job: Job, snapshot: Snapshot) -> list[str]:
 
 def dep_blockers(manifest: Manifest, snapshot: Snapshot) -> list[str]:
     """The dependencies that are not there yet, each with how far it is."""
-    reasons = []
+    needed = (*manifest.deps.shipped, *manifest.deps.testing)
+    reasons = [f"needs {dep}, which is not trusted" for dep in needed if dep in snapshot.distrust.jobs]
     for dep in manifest.deps.shipped:
         if dep not in snapshot.archive:
             reasons.append(_needed(dep, "shipped", snapshot))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from aq.core.distrust import NOTHING
+import pytest
+
+from aq.core.change import Change, Refusal
+from aq.core.distrust import NOTHING, Distrust
+from aq.core.eligible import dep_blockers
 from aq.core.event import Event
 from aq.core.layout import PAUSED, SETTINGS, SIGNERS
+from aq.core.lifecycle import Stage
+from aq.core.manifest import Deps
+from aq.core.operations import Repair
 from aq.core.signers import Signers
 from aq.core.standing import ACCEPTED, Standing
 from aq.core.trust import Changed, Deed
 from aq.core.values import plain, revive
 from tests.core.test_signers import ROOT, TWO
+from tests.support.builders import NOW, job, manifest, snapshot
 
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)
 JOB = "queue/inbox/x.md"
@@ -111,3 +120,20 @@ def test_a_standing_survives_being_written_down() -> None:
     again: Any = revive(Standing, plain(here))
     assert again == here
     assert isinstance(again.signers, Signers)
+
+
+@pytest.mark.parametrize("deps", [Deps(shipped=("x",)), Deps(testing=("x",))], ids=["shipped", "testing"])
+def test_nothing_starts_on_the_strength_of_a_job_that_is_not_trusted(deps: Deps) -> None:
+    here = snapshot([job("x", Stage.TESTING)])
+    assert "needs x, which is not trusted" not in dep_blockers(manifest(deps=deps), here)
+    forged = replace(here, distrust=Distrust({"x": "commit aa is not signed"}))
+    assert "needs x, which is not trusted" in dep_blockers(manifest(deps=deps), forged)
+
+
+def test_a_repair_does_not_make_a_strangers_job_look_like_ones_own() -> None:
+    here = snapshot([job("x", problem="commit aa is not signed")])
+    asked = Repair(at=NOW, by="alice", op_id="o", job="x")
+    assert isinstance(asked.decide(here), Change)
+    refused = asked.decide(replace(here, distrust=Distrust({"x": "commit aa is not signed"})))
+    assert isinstance(refused, Refusal)
+    assert "is not trusted" in refused.reason
