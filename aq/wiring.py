@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq import __version__
-from aq.core.errors import AqError
+from aq.core.errors import AqError, FrozenError, TryLaterError
 from aq.core.instants import instant
 from aq.host.place import TrustFiles, signed_mode
 from aq.ledger.clone import Clone
@@ -21,6 +21,7 @@ from aq.ledger.commits import Identity
 from aq.ledger.gitproc import locate_clone
 from aq.ledger.gitproc import run as run_git
 from aq.ledger.ledger import Ledger
+from aq.ledger.objects import MissingObjectError
 from aq.ledger.paths import QueuePaths
 from aq.ledger.store import QueueConfig, Store, load_config
 
@@ -63,6 +64,17 @@ def _trust(paths: QueuePaths, files: TrustFiles | None, *, host: bool) -> Trust 
     return Trust(load_pins(files.pins), files.host if host else files.person, paths.home / "trust.json")
 
 
+def _known_as(ledger: Ledger, trust: Trust) -> str:
+    """The name of this machine's person, by the signers seen last or else by the newest."""
+    for look in (False, True) if trust.public else ():
+        with contextlib.suppress(MissingObjectError, TryLaterError, FrozenError):
+            if look:
+                ledger.fetch()
+            if name := trust.name(ledger.tip):
+                return name
+    return ""
+
+
 @contextmanager
 def open_queue(
     start: Path,
@@ -80,7 +92,7 @@ def open_queue(
     try:
         if trust and asks:
             # Names count in approvals: a person has the one that the key is known by.
-            who = ledger.who = replace(who, name=trust.name(ledger.tip) or who.name)
+            who = ledger.who = replace(who, name=_known_as(ledger, trust) or who.name)
         clone = Clone(ledger, paths, who.name, _now)
         yield Queue(paths, config, ledger, who, clone)
         clone.intake.flush()

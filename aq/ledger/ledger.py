@@ -279,6 +279,12 @@ class Ledger:
             self.fetch()
             return self.reader.snapshot(self.tip)
 
+    def as_written(self, commit: str) -> Snapshot:
+        """The queue as a commit of the past wrote it, whomever this machine trusts now."""
+        return Reader(self.objects, self.cache, self.arrivals.times, self.oid_size, self.order).snapshot(
+            commit
+        )
+
     def perform(
         self, operations: Sequence[Operation], beat: BeatWriter | None = None, seconds: float = SECONDS
     ) -> list[Result]:

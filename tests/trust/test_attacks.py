@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aq.core.errors import FrozenError
 from aq.core.lifecycle import Stage
 from aq.core.operations import (
     AcceptCommit,
@@ -316,3 +317,28 @@ def test_a_lost_memory_is_rebuilt_from_the_pinned_commit(ring: Ring) -> None:
     alice.ledger.trust.kept.write_text("{ nonsense")
     assert ring.ledger("ann", "fresh").snapshot().distrust.jobs == {X: said}
     assert ring.ledger("alice").snapshot().distrust.jobs == {X: said}
+
+
+def test_a_merge_of_two_histories_of_the_queue_freezes_a_signed_host(ring: Ring) -> None:
+    """Either side would take back what the other did, and both were signed."""
+    alice = tell(ring, "alice")
+    alice.ledger.fetch()
+    tell(ring, "ann").do(alice.add_of("one"))
+    one, hub = ring.fleet.tip(), ring.fleet.hub
+    git(hub, "update-ref", "refs/heads/main", git(hub, "rev-parse", "main^"))
+    late = Story(ring.ledger("ann", "late"), hub)
+    late.do(late.add_of("two"))
+    as_person = ("-c", "user.name=eve", "-c", "user.email=eve@example.invalid")
+    merge = git(hub, *as_person, "commit-tree", "main^{tree}", "-p", "main", "-p", one, "-m", "merge")
+    git(hub, "update-ref", "refs/heads/main", merge)
+    with pytest.raises(FrozenError, match="joins two histories"):
+        alice.ledger.fetch()
+
+
+def test_the_past_is_shown_as_it_was_written(ring: Ring) -> None:
+    alice = brought_to(ring, Stage.TESTING)
+    forged = landed(perform(ring.fleet.machine("eve").ledger(), Ship(**op("eve"), job=X))).commit
+    alice.ledger.fetch()
+    assert X in alice.ledger.as_written(forged).archive
+    assert X not in alice.snapshot.archive
+    assert X in alice.ledger.as_written(git(ring.fleet.hub, "rev-parse", "main^")).stages[Stage.TESTING]

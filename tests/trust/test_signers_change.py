@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aq.core.layout import SIGNERS
 from aq.core.operations import ChangeSigners
 from aq.core.results import Refused
 from aq.core.signers import Signers
 from aq.ledger.ledger import Ledger
+from aq.wiring import open_queue
 from tests.support.fleet import Fleet, git, landed, op, perform
 from tests.support.signing import ADMIN, HOST, PERSON, Ring
 from tests.support.story import hand_write
@@ -91,3 +94,18 @@ def test_a_host_that_was_let_in_later_is_obeyed_from_then_on(fleet: Fleet) -> No
     again = perform(root, change(root, here.without("late"), seen=""))
     assert isinstance(again, Refused)
     assert "meanwhile" in again.refusal.reason
+
+
+def test_a_person_who_was_let_in_a_moment_ago_has_their_name_at_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Ring(fleet)
+    desk = fleet.machine("desk")
+    monkeypatch.setenv("AQ_HOST_CONFIG", str(ring.furnish(desk, person="bob")))
+    with open_queue(desk.path) as queue:
+        assert queue.who.name == "Alice", "git's name, while nobody knows the key"
+    root = ring.ledger("root")
+    here = ring.pins.signers.with_key("bob", ring.keys.public("bob"), PERSON)
+    landed(perform(root, change(root, here)))
+    with open_queue(desk.path) as queue:
+        assert queue.who.name == "bob"

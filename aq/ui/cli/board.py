@@ -25,7 +25,7 @@ def board(
         commit = ledger.line().resolve(at) if at else ledger.tip
         if not commit:
             raise AqError(f"the queue has no commit before {at}", "`aq log` shows when it began")
-        snapshot = ledger.reader.snapshot(commit)
+        snapshot = ledger.as_written(commit) if at else ledger.snapshot()
         now = instant(ledger.history.commit(commit).time if at else time.time())
         shown = make_board(snapshot, {} if at else ledger.beats, now, limit=None)
     if as_json:

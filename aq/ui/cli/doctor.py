@@ -97,6 +97,14 @@ def _host_findings(queue: Queue) -> Iterator[Finding]:
             "this machine holds the only copy of the queue",
             "`aq remote set URL` moves it to a forge or another machine",
         )
+    trust = queue.ledger.trust
+    if trust:
+        name = trust.name(queue.ledger.tip)
+        yield Finding(
+            "ok" if name else "note",
+            f"signed commits only; this key is {name or 'of nobody whom the queue knows'}",
+            "" if name else "`aq trust init` says how it is let in",
+        )
     damaged = list(queue.paths.spool.glob("*.damaged")) if queue.paths.spool.is_dir() else []
     if damaged:
         yield Finding(
