@@ -40,11 +40,12 @@ def test_the_shell_does_not_decide_by_stage(floor: str) -> None:
 
 
 def test_processes_are_started_in_few_files() -> None:
-    """Git only by the ledger's `gitproc` and the host's `repos`; children of a run only by `process`."""
+    """Git only by the ledger's `gitproc` and the host's `repos`, ssh-keygen only by `signing`; children of a
+    run only by `process`."""
     starters = {
         path.name for path in FILES if re.search(r"subprocess\.(run|Popen)\(", path.read_text("utf-8"))
     }
-    git = {"gitproc.py", "repos.py"}
+    git = {"gitproc.py", "repos.py", "signing.py"}
     children = {"process.py", "commands.py"}
     looks = {"probe.py", "looking.py", "sandbox.py", "escape.py"}
     others = {"delivery.py", "setup_cache.py", "demo.py"}
