@@ -22,7 +22,7 @@ from aq.ledger.commits import parse_commit
 from aq.ledger.gitproc import run
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects
-from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of
+from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, is_sound
 
 Value = TypeVar("Value")
 _DIFF = ("diff-tree", "--stdin", "--root", "-r", "--raw", "-z", "--no-abbrev", "--no-renames")
@@ -34,17 +34,17 @@ def changed_by(git_dir: Path, line: Sequence[tuple[str, str]]) -> dict[str, tupl
     done = run(["--git-dir", str(git_dir), *_DIFF], data=asked.encode())
     if done.code:
         raise MissingObjectError(f"the store cannot tell what changed: {done.err.strip()[:200]}")
-    found: dict[str, list[Changed]] = {}
+    found: dict[str, dict[str, Changed]] = {}
     fields = iter(done.out.split(b"\0"))
-    here: list[Changed] = []
+    here: dict[str, Changed] = {}
     for field in fields:
         if field.startswith(b":"):
             old_mode, new_mode, old, new, _ = field[1:].split()
             path = next(fields).decode("utf-8", "surrogateescape")
-            here.append(Changed(path, _blob(old_mode, old), _blob(new_mode, new)))
+            here[path] = Changed(path, _blob(old_mode, old), _blob(new_mode, new))
         elif field:
-            here = found.setdefault(field.decode(), [])
-    return {oid: tuple(changes) for oid, changes in found.items()}
+            here = found.setdefault(field.decode(), {})
+    return {oid: tuple(changes.values()) for oid, changes in found.items()}
 
 
 def _blob(mode: bytes, oid: bytes) -> str:
@@ -128,6 +128,22 @@ class Looking:
             auto=event.op == Trigger.SHIP and bool(event.host) and self._auto(file, now, before, settings),
             tangled=sides.tangled or self._unreadable(sides),
         )
+
+    def unsound(self, commit: str, before: str) -> bool:
+        """Whether a commit has a tree that git cannot have written: what changed there cannot be told."""
+        trees = [parse_commit(self.objects.read(oid)).tree if oid else "" for oid in (commit, before)]
+        return self._unsound(trees[0], trees[1])
+
+    def _unsound(self, tree: str, before: str) -> bool:
+        if not tree or tree == before:
+            return not tree
+        raw = self.objects.tree(tree)
+        if not is_sound(raw, self.oid_size):
+            return True
+        old = entries_of(self.objects.tree(before), self.oid_size) if before else {}
+        trees = {name: oid for name, (mode, oid) in old.items() if mode == TREE_MODE}
+        new = entries_of(raw, self.oid_size).items()
+        return any(self._unsound(oid, trees.get(name, "")) for name, (mode, oid) in new if mode == TREE_MODE)
 
     def _lease_in(self, before: str, sides: _Sides) -> str:
         path = f"{QUEUE}/{sides.source}/{sides.job}{LEASE_SUFFIX}"

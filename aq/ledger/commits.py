@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from aq.core.ids import slug
@@ -47,19 +48,21 @@ class CommitInfo:
 
 
 def parse_commit(raw: bytes) -> CommitInfo:
-    """A commit object's content as values."""
+    """A commit object's content as values. As git reads it: one tree, then the parents, then who; what has
+    those names further down is something else, and must not be another tree for us than for git."""
     head, _, message = raw.partition(b"\n\n")
-    tree, parents, time = "", [], 0
-    for line in head.split(b"\n"):
-        name, _, value = line.partition(b" ")
-        if name == b"tree":
-            tree = value.decode()
-        elif name == b"parent":
-            parents.append(value.decode())
-        elif name == b"committer":
-            stamp = value.rsplit(b" ", 2)[-2:]
-            time = int(stamp[0]) if len(stamp) == 2 and stamp[0].isdigit() else 0
+    lines = head.split(b"\n")
+    tree = _value(lines[0], b"tree")
+    parents = [_value(line, b"parent") for line in takewhile(lambda line: line[:7] == b"parent ", lines[1:])]
+    committer = next((line for line in lines if line.startswith(b"committer ")), b"")
+    stamp = committer.rsplit(b" ", 2)[-2:]
+    time = int(stamp[0]) if len(stamp) == 2 and stamp[0].isdigit() else 0
     return CommitInfo(tree, tuple(parents), time, message.decode("utf-8", "replace"))
+
+
+def _value(line: bytes, name: bytes) -> str:
+    found, _, value = line.partition(b" ")
+    return value.decode("ascii", "replace") if found == name else ""
 
 
 class Committer:

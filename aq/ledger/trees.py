@@ -6,9 +6,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 FILE_MODE = b"100644"
 TREE_MODE = b"40000"
+_GIT_MODES = frozenset({FILE_MODE, TREE_MODE, b"100755", b"120000", b"160000"})
 _ENTRY = {size: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{%d})" % size, re.DOTALL) for size in (20, 32)}
 
 
@@ -96,3 +98,17 @@ def entries_of(raw: bytes, oid_size: int = 20) -> dict[str, tuple[bytes, str]]:
     """Mode and object id of each entry, by name."""
     found = names_of(raw, oid_size)
     return {name.decode("utf-8", "replace"): (mode, oid.hex()) for mode, name, oid in found}
+
+
+def is_sound(raw: bytes, oid_size: int = 20) -> bool:
+    """Whether git could have written a tree: each name once and in order, with a mode as git writes it. Git
+    reads others too, and sees something else in them than we do."""
+    found = names_of(raw, oid_size)
+    keys = [name + b"/" if mode == TREE_MODE else name for mode, name, _ in found]
+    whole = b"".join(b"%s %s\0%s" % line for line in found) == raw
+    names = {name for _, name, _ in found}
+    ordered = all(before < after for before, after in pairwise(keys))
+    known = all(mode in _GIT_MODES for mode, _, _ in found)
+    return (
+        whole and ordered and known and len(names) == len(found) and not any(b"/" in name for name in names)
+    )

@@ -146,6 +146,11 @@ class Trust:
         changed = changed_by(self.git_dir, line)
         for (oid, before), raw in zip(line, raws, strict=True):
             key = self.public if raw in self._own else next(keys)
+            if self.looking.unsound(oid, before):
+                raise FrozenError(
+                    f"the commit {oid[:12]} has a tree that git cannot have written",
+                    "find out who pushed it, and put the branch back to the commit before it",
+                )
             info = parse_commit(raw)
             event = parse(info.message) if len(info.parents) < 2 else None
             changes = changed.get(oid, ())
