@@ -12,13 +12,21 @@ TESTS = Path(__file__).parent
 
 # The attack, and what holds all the same.
 ATTACKS: Mapping[str, tuple[str, str]] = {
+    "S1": (
+        "whoever can push submits commands",
+        "with `trust: signed` only what a trusted key submitted is run; `job-commands` rules the lines",
+    ),
     "S2": (
         "a job asks for an engine, a folder or a repository that this host does not give",
         "the host's own settings decide; it refuses, and says which clause",
     ),
     "S3": (
-        "a lease or a stage is written by hand",
-        "the job is out of play; nobody runs it and nothing ships",
+        "a lease, a stage, a ship or an approval is forged",
+        "the job is out of play and nothing ships; `trust: signed` sees well formed forgeries as well",
+    ),
+    "S4": (
+        "the keys that count are changed",
+        "a host pins the first; later ones come link by link from an admin of those before",
     ),
     "S6": (
         "a job file is huge, binary or no text",

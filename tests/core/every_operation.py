@@ -17,10 +17,12 @@ from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Deps, Retry, ReviewPolicy
 from aq.core.operations import (
+    AcceptCommit,
     AcceptRewind,
     Approve,
     AutoShip,
     Cancel,
+    ChangeSigners,
     Delivered,
     Fenced,
     FixRound,
@@ -43,6 +45,7 @@ from aq.core.operations import (
 )
 from aq.core.record import Changes
 from aq.core.settings import Budgets
+from aq.core.signers import Role, Signer, Signers
 from aq.core.values import plain
 from tests.support.builders import FAILED, Queue, manifest
 
@@ -278,6 +281,17 @@ def _fleet() -> Iterator[Step]:
     yield "repair", lambda q: _harmed(q, "f") or Repair(**q.common(), job="f")
 
 
+def _trusting() -> Iterator[Step]:
+    root = Signers({"root": Signer(frozenset({Role.ADMIN}), ("ssh-ed25519 AAAA",))})
+    yield "begin with signers", lambda q: ChangeSigners(**q.common(), signers=root, detail="begin with root")
+    yield "leave no admin", lambda q: ChangeSigners(**q.common(), signers=Signers(), detail="remove root")
+    yield "accept a commit", lambda q: AcceptCommit(**q.common(), commit=TIP, subject="ship f")
+    yield (
+        "change signers that others changed",
+        lambda q: ChangeSigners(**q.common(), signers=root, detail="x", seen=TIP),
+    )
+
+
 def _by(queue: Queue) -> dict[str, object]:
     return queue.common("mac-1")
 
@@ -305,7 +319,7 @@ def told() -> str:
     """The whole story."""
     queue = Queue()
     queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=50.0, products={"billing": 40.0}))
-    chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet, _gates)
+    chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet, _gates, _trusting)
     lines = [line for chapter in chapters for step in chapter() for line in _telling(queue, *step)]
     return "\n".join(lines) + "\n"
 
@@ -330,6 +344,9 @@ def _written(change: Change) -> Iterator[str]:
     for day, spend in change.spend.items():
         yield f"-- spend {day}"
         yield encode(spend).decode().rstrip()
+    for path, content in change.files.items():
+        yield f"-- {path}"
+        yield content.decode().rstrip()
     if change.pause:
         yield f"-- PAUSED {change.pause.value}"
 

@@ -15,6 +15,7 @@ from tests.support.fleet import HELLO, Fleet, add
 LISTED = ("pytest -q", "npm ci")
 
 
+@pytest.mark.attack("S1")
 @pytest.mark.parametrize(
     ("front", "listed", "off"),
     [

@@ -70,6 +70,7 @@ def test_a_fleet_of_trusted_keys_has_nothing_to_complain_about(ring: Ring) -> No
     assert X in alice.snapshot.archive
 
 
+@pytest.mark.attack("S3")
 def test_unsigned_work_is_shown_and_not_taken(ring: Ring) -> None:
     alice = brought_to(ring, Stage.TESTING)
     landed(perform(ring.fleet.machine("eve").ledger(), Ship(**op("alice"), job=X)))
@@ -79,12 +80,14 @@ def test_unsigned_work_is_shown_and_not_taken(ring: Ring) -> None:
     assert alice.snapshot.archive.undelivered() == []
 
 
+@pytest.mark.attack("S3")
 def test_a_key_that_nobody_knows_counts_for_nothing(ring: Ring) -> None:
     alice = brought_to(ring, Stage.TESTING)
     landed(perform(ring.reckless("mallory"), Ship(**op("alice"), job=X)))
     assert "signed by a key that nobody here knows, SHA256:" in problem(alice)
 
 
+@pytest.mark.attack("S3")
 def test_the_author_of_a_commit_proves_nothing(ring: Ring) -> None:
     alice = brought_to(ring, Stage.TESTING)
     forger = ring.reckless("ada")
@@ -114,6 +117,7 @@ def _claim(host: str) -> Claim:
     return claim_of(X, host)
 
 
+@pytest.mark.attack("S3")
 @pytest.mark.parametrize(
     ("signer", "asked", "words"),
     [
@@ -129,6 +133,7 @@ def test_a_good_key_in_the_wrong_role_is_not_obeyed(ring: Ring, signer: str, ask
     assert words in problem(alice)
 
 
+@pytest.mark.attack("S3")
 def test_nobody_ships_or_approves_what_their_own_key_ran(ring: Ring) -> None:
     bob = tell(ring, "bob", "bob")
     bob.do(bob.add_of(X))
@@ -155,6 +160,7 @@ def test_ones_own_wrong_commit_is_refused_before_it_is_pushed(ring: Ring) -> Non
     assert problem(alice) == ""
 
 
+@pytest.mark.attack("S3")
 def test_an_old_lease_that_is_put_back_is_not_believed(ring: Ring) -> None:
     """The very files of a trusted claim, in a commit of somebody else's."""
     alice = brought_to(ring, Stage.BUILDING)
@@ -244,6 +250,7 @@ def test_a_merge_brings_in_what_its_signer_may_bring(ring: Ring) -> None:
     assert {"local", "other", X} <= set(alice.snapshot.stages[Stage.INBOX])
 
 
+@pytest.mark.attack("S3")
 @pytest.mark.parametrize("order", [0, 1])
 def test_a_merge_that_takes_operations_back_is_not_followed_past_them(ring: Ring, order: int) -> None:
     """Its tree is legal against a side that holds nothing: that side is not the queue."""

@@ -28,6 +28,7 @@ def say_beat(ledger: Ledger, host: str, fleet: Fleet) -> None:
     ledger.perform([], writer)
 
 
+@pytest.mark.attack("S3")
 def test_a_beat_counts_when_its_own_host_signed_it(ring: Ring) -> None:
     say_beat(ring.ledger("ada"), "ada", ring.fleet)
     say_beat(ring.reckless("ada"), "bob", ring.fleet)

@@ -55,6 +55,7 @@ def test_a_forged_cancel_stops_no_engine_and_the_result_lands_once_it_is_undone(
     assert ada.reaches("job", Stage.TESTING).record.epoch == 1
 
 
+@pytest.mark.attack("S1")
 def test_a_strangers_job_waits_for_ever_and_everybody_elses_runs(
     ring: Ring, ada: Host, tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.fleet import HELLO, Fleet, Machine, git, wait_until
 from tests.support.signing import HOST, PERSON, Ring, equip
 from tests.support.story import hand_write
@@ -58,6 +60,7 @@ def test_two_signed_hosts_take_land_and_ship_what_a_trusted_person_submits(fleet
     assert len(unsigned) == 2, "only what was there before signatures is unsigned"
 
 
+@pytest.mark.attack("S1")
 def test_a_machine_without_a_key_may_push_what_it_likes_and_nobody_acts_on_it(
     fleet: Fleet, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ def admins(ledger: Ledger) -> set[str]:
     return {name for name in signers.names if ADMIN & signers.roles(name)}
 
 
+@pytest.mark.attack("S4")
 def test_five_rotations_of_which_one_is_bad_stop_at_the_bad_link_and_go_on_from_the_last_good_one(
     fleet: Fleet,
 ) -> None:
@@ -62,6 +63,7 @@ def test_five_rotations_of_which_one_is_bad_stop_at_the_bad_link_and_go_on_from_
     assert watcher.snapshot().distrust.files == {}
 
 
+@pytest.mark.attack("S4")
 def test_signers_that_nobody_could_read_or_change_again_are_not_taken(fleet: Fleet) -> None:
     fleet.audited = False
     ring = Ring(fleet)

@@ -91,6 +91,7 @@ def _padded_mode(story: Story) -> bytes:
     return _tree(story, lambda raw: raw.replace(b"40000 queue\0", b"040000 queue\0"))
 
 
+@pytest.mark.attack("S3")
 @pytest.mark.parametrize("forge", [_two_queues, _padded_mode])
 def test_a_tree_that_hides_what_changed_freezes_a_signed_host(
     paused: Story, forge: Callable[[Story], bytes]
@@ -101,6 +102,7 @@ def test_a_tree_that_hides_what_changed_freezes_a_signed_host(
         paused.ledger.fetch()
 
 
+@pytest.mark.attack("S3")
 def test_a_second_tree_in_a_commit_is_not_read(paused: Story) -> None:
     tip, tree = git(paused.hub, "rev-parse", "main"), git(paused.hub, "rev-parse", "main^{tree}")
     entry = line(b"40000", b"queue", _raw(paused, "main:queue"))
