@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import HELLO, Fleet, Machine, git, wait_until
-from tests.support.signing import HOST, PERSON, Ring, equip
+from aq.core.lifecycle import Stage
+from aq.core.operations import Ship
+from tests.support.fleet import HELLO, Fleet, Machine, add, git, landed, op, perform, wait_until
+from tests.support.signing import equip
 from tests.support.story import hand_write
 
 
@@ -37,55 +39,43 @@ def join(machine: Machine, told: str) -> list[str]:
     return ["trust", "add", machine.name, let_in[1], "--role", let_in[2]]
 
 
-def stage_of(fleet: Fleet, name: str) -> str:
-    job = fleet.job(name)
-    return str(job.stage) if job else ""
-
-
-def test_two_signed_hosts_take_land_and_ship_what_a_trusted_person_submits(fleet: Fleet) -> None:
-    told = begin(fleet.you)
-    for name in ("ada", "bob"):
-        fleet.you.aq(*join(fleet.machine(name), told))
-        fleet.start(name)
-    jobs = ("one", "two", "three")
-    for name in jobs:
-        fleet.you.drop(name, HELLO)
-    fleet.you.aq("status")
-    wait_until(lambda: all(stage_of(fleet, name) == "testing" for name in jobs))
-    fleet.you.aq("ship", *jobs)
-    assert len(fleet.snapshot().archive) == 3
-    assert "signed as it must be" in fleet.you.aq("trust", "verify").stdout
-    commits = git(fleet.hub, "log", "--format=%H", "main").split()
-    unsigned = [oid for oid in commits if "gpgsig" not in git(fleet.hub, "cat-file", "commit", oid)]
-    assert len(unsigned) == 2, "only what was there before signatures is unsigned"
+def in_testing(fleet: Fleet, *jobs: str) -> bool:
+    found = fleet.snapshot().stages[Stage.TESTING]
+    return all(job in found for job in jobs)
 
 
 @pytest.mark.attack("S1")
-def test_a_machine_without_a_key_may_push_what_it_likes_and_nobody_acts_on_it(
+def test_two_signed_hosts_do_what_trusted_people_ask_and_nothing_that_a_machine_without_a_key_pushes(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    ring, marker = Ring(fleet, alice=PERSON, ada=HOST), tmp_path / "owned"
-    ring.furnish(fleet.you, person="alice")
-    ring.furnish(fleet.machine("ada"), host="ada")
-    fleet.start("ada")
-    fleet.you.drop("honest")
-    fleet.you.aq("status")
-    wait_until(lambda: stage_of(fleet, "honest") == "testing")
+    you, marker = fleet.you, tmp_path / "owned"
+    told = begin(you)
+    for name in ("ada", "bob"):
+        you.aq(*join(fleet.machine(name), told))
+        fleet.start(name)
+    for name in ("one", "two", "three"):
+        you.drop(name, HELLO)
+    you.aq("status")
+    wait_until(lambda: in_testing(fleet, "one", "two", "three"))
+    begun = fleet.tip()
+    evil = f"---\nengine: shell\nverify: touch {marker}\n---\ntouch {marker}\n"
     eve = fleet.machine("eve")
-    eve.drop("evil", f"---\nengine: shell\n---\ntouch {marker}\n")
-    eve.aq("ship", "honest")
-    hand_write(
-        eve.path, "queue/inbox/quiet.md", f"---\nengine: shell\nverify: touch {marker}\n---\ntouch {marker}\n"
-    )
+    ledger = eve.ledger()
+    landed(add(ledger, "evil", evil))
+    landed(perform(ledger, Ship(**op("alice"), job="one")))
+    hand_write(eve.path, "queue/inbox/quiet.md", evil)
     hand_write(eve.path, "queue/aq.yaml", "cadence: {preset: local, poll: 100s, beat: 100s, ttl: 300s}\n")
-    fleet.you.drop("later")
-    board = json.loads(fleet.you.aq("status", "--json").stdout)
-    wait_until(lambda: stage_of(fleet, "later") == "testing")
+    you.drop("four", HELLO)
+    assert "queue/aq.yaml is not obeyed: commit" in you.aq("status").stdout
+    wait_until(lambda: in_testing(fleet, "four"))
+    you.aq("ship", "two")
     assert not marker.exists()
-    assert [stage_of(fleet, name) for name in ("evil", "quiet")] == ["inbox", "inbox"]
-    assert "queue/aq.yaml is not obeyed: commit" in json.dumps(board)
-    told = fleet.you.aq("trust", "verify", "--json", ok=False)
-    found = [entry["subject"] for entry in json.loads(told.stdout)["distrusted"] if entry["open"]]
-    assert (told.returncode, sorted(found)) == (1, ["add evil", "by hand", "by hand", "ship honest"])
-    assert "honest is out of play: commit" in fleet.you.aq("doctor", ok=False).stdout
-    assert "not obeyed: it is not signed" in fleet.you.aq("log").stdout
+    assert {"evil", "quiet"} <= set(fleet.snapshot().stages[Stage.INBOX])
+    verified = you.aq("trust", "verify", "--json", ok=False)
+    found = [entry["subject"] for entry in json.loads(verified.stdout)["distrusted"] if entry["open"]]
+    assert (verified.returncode, sorted(found)) == (1, ["add evil", "by hand", "by hand", "ship one"])
+    assert "one is out of play: commit" in you.aq("doctor", ok=False).stdout
+    assert "not obeyed: it is not signed" in you.aq("log").stdout
+    commits = git(fleet.hub, "log", "--format=%H", begun).split()
+    unsigned = [oid for oid in commits if "gpgsig" not in git(fleet.hub, "cat-file", "commit", oid)]
+    assert len(unsigned) == 2, "only what was there before signatures is unsigned"
