@@ -19,6 +19,10 @@ HOST = frozenset({Role.HOST})
 ADMIN = frozenset({Role.ADMIN})
 
 
+# Keys of this test process by principal: each is made once.
+_MADE: dict[str, tuple[bytes, bytes]] = {}
+
+
 class Keys:
     """Keys by principal, made when they are asked for."""
 
@@ -26,9 +30,15 @@ class Keys:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        path = self.folder / name
-        if not path.exists():
+        path, public = self.folder / name, self.folder / f"{name}.pub"
+        if name not in _MADE:
             make_key(path)
+            _MADE[name] = (path.read_bytes(), public.read_bytes())
+        elif not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for file, content in zip((path, public), _MADE[name], strict=True):
+                file.touch(mode=0o600)
+                file.write_bytes(content)
         return path
 
     def public(self, name: str) -> str:
