@@ -65,6 +65,10 @@ def test_a_fleet_of_trusted_keys_has_nothing_to_complain_about(ring: Ring) -> No
     assert alice.ledger.trust
     assert alice.ledger.trust.at(alice.ledger.tip).flawed == {}
     assert X in alice.snapshot.archive
+    allowed = ring.fleet.root / "allowed"
+    allowed.write_text(f"alice {ring.keys.public('alice')}\n")
+    settings = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={allowed}")
+    git(ring.fleet.hub, *settings, "verify-commit", "main")
 
 
 @pytest.mark.attack("S3")
