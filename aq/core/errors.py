@@ -42,6 +42,16 @@ class TryLaterError(AqError):
     exit_code = EXIT_TRY_LATER
 
 
+class DiskFullError(TryLaterError, OSError):
+    """No space is left on a disk. Also an OSError: what may fail for any such reason treats it alike."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"no space is left on the disk of {place}",
+            "make room there, then repeat; nothing that was accepted is lost",
+        )
+
+
 class InvalidFileError(AqError):
     """A file that people write does not say what it must: `file:line: what; hint`."""
 

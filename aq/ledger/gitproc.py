@@ -15,8 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-from aq.core.errors import AqError, TryLaterError
+from aq.core.errors import AqError, DiskFullError, TryLaterError
 from aq.ledger.paths import QueuePaths
+from aq.ledger.space import says_full
 
 # What a person may set to reach a remote. Every other GIT_ variable could redirect us: a hook or an
 # engine that starts aq has GIT_DIR and GIT_INDEX_FILE in its environment.
@@ -162,8 +163,10 @@ def check(
     timeout: float = LOCAL_TIMEOUT,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """The output of a git command that must work. Raises AqError with git's last words."""
+    """The output of a git command that must work. Raises DiskFullError, or AqError with git's last words."""
     done = run(args, cwd=cwd, data=data, timeout=timeout, env=env)
+    if done.code and says_full(done.err):
+        raise DiskFullError(str(cwd or next((word for word in args if word.startswith("/")), "git")))
     if done.code:
         raise AqError(
             f"git {args[0] if not args[0].startswith('-') else args[-1]} failed: {last_words(done)}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aq.core.errors import AqError
 from aq.ledger.gitproc import check, spawn
+from aq.ledger.space import space_for
 
 # Requests in flight at once: their text stays far below a pipe's buffer, so writing never blocks.
 _BATCH = 100
@@ -134,7 +135,8 @@ class Objects:
             try:
                 _write_new(part, zlib.compress(whole, 1))
             except FileNotFoundError:
-                os.makedirs(folder, exist_ok=True)
+                with space_for(self._loose):
+                    os.makedirs(folder, exist_ok=True)
                 _write_new(part, zlib.compress(whole, 1))
             try:
                 os.replace(part, path)
@@ -149,10 +151,15 @@ class Objects:
 
 
 def _write_new(path: str, content: bytes) -> None:
-    """A new read-only file."""
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o444)
-    with open(number, "wb") as file:
-        file.write(content)
+    """A new read-only file. Raises DiskFullError."""
+    with space_for(os.path.dirname(path)):
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o444)
+        try:
+            with open(number, "wb") as file:
+                file.write(content)
+        except OSError:
+            Path(path).unlink(missing_ok=True)
+            raise
 
 
 class PlumbingObjects(Objects):

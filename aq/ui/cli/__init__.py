@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from aq import __version__
-from aq.core.errors import EXIT_BUG, EXIT_OK, AqError
+from aq.core.errors import EXIT_BUG, EXIT_OK, AqError, DiskFullError
 from aq.ui.cli.table import COMMANDS
 from aq.ui.out import tell, tell_error
 
@@ -112,6 +113,10 @@ def run(arguments: list[str]) -> int:
         # The reader of a pipe went away; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return tell_error(DiskFullError(str(error.filename or Path.cwd())))
+        return _usage_or_bug(error, arguments)
     except Exception as error:
         return _usage_or_bug(error, arguments)
 
@@ -132,10 +137,13 @@ def _report_bug(error: Exception, arguments: list[str]) -> int:
     text = "".join(traceback.format_exception(error))
     facts = f"aq {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
     facts += f"command: {next((word for word in arguments if word in COMMANDS), 'none')}\n\n"
-    handle, name = tempfile.mkstemp(prefix=f"aq-bug-{int(time.time())}-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(facts + text)
     tell(f"this is a bug in aq: {type(error).__name__}: {error}", "aq:")
-    tell(f"    the report is in {name}; please send it")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f"aq-bug-{int(time.time())}-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(facts + text)
+        tell(f"    the report is in {name}; please send it")
+    except OSError as unwritten:
+        tell(f"    no report can be written ({unwritten}):\n{facts}{text}")
     tell("    the queue is not harmed: repeat the command or restart `aq run`")
     return EXIT_BUG
