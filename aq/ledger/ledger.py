@@ -19,6 +19,7 @@ from aq.ledger.arrivals import Arrivals
 from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History
 from aq.ledger.hosts import load_hosts, save_hosts
+from aq.ledger.locks import sweep_locks
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects, PlumbingObjects
 from aq.ledger.order import OrderIndex
@@ -132,10 +133,18 @@ class Ledger:
         self.on_fetch()
 
     def _look(self) -> dict[str, str]:
-        seen = self.store.seen_tip() or self.tip
+        seen = self._last_seen()
         tip, beats = self._fetch(seen)
         self._accept(tip, beats, seen)
         return self._look() if self._beats_moved() else beats
+
+    def _last_seen(self) -> str:
+        """The tip to compare with. Its note may be damaged: what names no commit here is no history, while
+        the other note names one."""
+        seen = self.store.seen_tip() or self.tip
+        older = self.store.older_tip()
+        lost = seen and older not in ("", seen) and not self.objects.has(seen)
+        return older if lost and self.objects.has(older) else seen
 
     def _beats_moved(self) -> bool:
         """Whether the queue says that beats are elsewhere than this clone thought: one place for the
@@ -163,7 +172,7 @@ class Ledger:
             if "mismatched algorithms" in error.what:
                 self._reopen("sha256")
                 return self.remote.fetch()
-            if "File exists" in error.what and self.store.clear_stale_locks():
+            if "File exists" in error.what and sweep_locks(self.store.git_dir):
                 return self.remote.fetch()
             raise
         except OSError as error:

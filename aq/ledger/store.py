@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from aq.core.errors import AqError
 from aq.ledger.gitproc import check, run
 from aq.ledger.paths import QueuePaths, private_dir
+from aq.ledger.space import space_for
 
 _CONFIG = {
     "gc.auto": "0",
@@ -30,8 +32,7 @@ _CONFIG = {
 }
 _SYNC_EVERY = 10.0
 SHA256_HEX = 64
-# No git process of ours works that long on refs.
-_STALE_LOCK = 300.0
+_OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,29 @@ class QueueConfig:
 
 
 def write_atomic(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Replace a file so that a reader sees the old or the new content, never half."""
-    private_dir(path.parent)
+    """Replace a file so that a reader sees the old or the new content, never half. Raises DiskFullError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with part.open("wb") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        with space_for(path.parent):
+            private_dir(path.parent)
+            with part.open("wb") as file:
+                file.write(content)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _oid_in(path: Path) -> str:
+    """The object id that a file holds, or nothing: a damaged one names no history."""
+    try:
+        oid = path.read_bytes().strip().decode("ascii", "replace")
+    except OSError:
+        return ""
+    return oid if _OID.fullmatch(oid) else ""
 
 
 def load_config(paths: QueuePaths) -> QueueConfig:
@@ -122,15 +137,7 @@ class Store:
     @property
     def is_sha256(self) -> bool:
         """Whether object ids are SHA-256."""
-        return "sha256" in (self.git_dir / "config").read_text()
-
-    def clear_stale_locks(self) -> bool:
-        """Remove the lock files that killed git processes left on refs. Whether there were any."""
-        found = [*self.git_dir.glob("*.lock"), *(self.git_dir / "refs").rglob("*.lock")]
-        stale = [path for path in found if time.time() - path.stat().st_mtime > _STALE_LOCK]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return bool(stale)
+        return b"sha256" in (self.git_dir / "config").read_bytes()
 
     def discard(self) -> None:
         """Delete the store: it is a cache, and the next fetch fills it again (git.md, rule 10)."""
@@ -154,16 +161,21 @@ class Store:
 
     def seen_tip(self) -> str:
         """The last tip that any process of this clone accepted, or nothing."""
-        try:
-            oid = self._tip_file.read_text().strip()
-        except OSError:
-            return ""
-        return oid if len(oid) in (40, SHA256_HEX) else ""
+        return _oid_in(self._tip_file) or _oid_in(self._tip_ref)
+
+    def older_tip(self) -> str:
+        """The other note of it, which may be one push older: a witness when the first names no commit."""
+        return _oid_in(self._tip_ref)
+
+    @property
+    def _tip_ref(self) -> Path:
+        return self.git_dir / "refs" / "aq" / "tip"
 
     def save_tip(self, oid: str) -> None:
         """Remember a tip. A power cut may lose the last seconds: an older tip is as good a witness."""
         sync = time.monotonic() - self._synced > _SYNC_EVERY
         if sync:
             self._synced = time.monotonic()
+        # The ref first: who dies in between sees the old tip, and writes both again.
+        write_atomic(self._tip_ref, oid.encode() + b"\n")
         write_atomic(self._tip_file, oid.encode() + b"\n", sync=sync)
-        write_atomic(self.git_dir / "refs" / "aq" / "tip", oid.encode() + b"\n")
