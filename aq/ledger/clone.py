@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aq.core.instants import Instant
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.results import Result
-from aq.ledger.intake import Intake, NotTaken
+from aq.ledger.intake import Intake, Noted, NotTaken
 from aq.ledger.ledger import Ledger
 from aq.ledger.paths import QueuePaths
 from aq.ledger.spool import Spool, Spooled
@@ -37,7 +37,8 @@ class Clone:
 
     def take_in(self) -> list[str]:
         """Copy dropped files to the spool; what to tell a person, each thing once."""
-        noted = self.intake.collect()
+        # What a killed move of the view left half written was dropped by nobody.
+        noted = self.intake.collect() if self.view.moving.mend() else Noted()
         self.not_taken, self.settling = noted.not_taken, noted.settling
         return self._once([*noted.renamed, *(f"not taken in: {note.why}" for note in noted.not_taken)])
 

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from aq.core.errors import AqError
+from aq.core.errors import AqError, DiskFullError
 from aq.core.event import one_line
 from aq.core.ids import is_id
 from aq.ledger.gitproc import KILLED, Finished, last_words, run, unreachable
+from aq.ledger.locks import sweep_locks
 from aq.ledger.objects import MissingObjectError
+from aq.ledger.space import says_full
 
+# What git exits with when it could not even begin.
+_FATAL = 128
+# A hub's lock lives for milliseconds.
+_HUB_LOCK = 5.0
 _SCHEME = re.compile(r"^(https?|ssh|git|file)://", re.IGNORECASE)
 _BATCHED = ["-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never"]
 
@@ -142,7 +148,7 @@ class Remote:
         return f"refs/aq/fetched/{self.role}"
 
     def fetch(self) -> tuple[str, dict[str, str]]:
-        """The tip of the queue branch, and the beat of each host. Raises TryLaterError,
+        """The tip of the queue branch, and the beat of each host. Raises TryLaterError, DiskFullError,
         BranchGoneError, or MissingObjectError when the store is damaged."""
         specs = [f"+{self.head}:{self.seen}/main", f"+{self.beats}/*:{self.seen}/hosts/*"]
         done = self._git(
@@ -163,7 +169,9 @@ class Remote:
                     f"the remote {self.url} has no branch {self.branch}",
                     "was it deleted? `aq init --remote URL` makes a new queue",
                 )
-            if damaged(done):
+            if says_full(done.err):
+                raise self._full(done)
+            if damaged(done) or not self._readable():
                 raise MissingObjectError(f"the store is damaged: {last_words(done)}")
             raise unreachable(self.url, done)
         return self.fetched()
@@ -199,17 +207,31 @@ class Remote:
             self.url,
             *refs,
         )
-        lost = Verdict.BROKEN if damaged(done) else Verdict.UNKNOWN
+        broken = damaged(done) or (done.code == _FATAL and not self._readable())
+        lost = Verdict.BROKEN if broken else Verdict.UNKNOWN
         verdicts = {spec.ref: Pushed(lost, last_words(done)) for spec in specs}
         for line in done.out.decode("utf-8", "replace").splitlines():
             parts = line.split("\t")
             if len(parts) >= 3 and len(parts[0]) == 1 and ":" in parts[1] and done.code != KILLED:
                 verdicts[parts[1].split(":", 1)[1]] = classify(parts[0], parts[2])
+        if says_full(done.err) and all(each.verdict is not Verdict.OK for each in verdicts.values()):
+            raise self._full(done)
+        if any(each.verdict is Verdict.LOST for each in verdicts.values()) and is_local(self.url):
+            # A push that was killed on this machine may have left the hub's lock: nobody else would go there.
+            sweep_locks(Path(self.url.removeprefix("file://")), age=_HUB_LOCK)
         said = _remote_words(done.err)
         return {
             ref: Pushed(Verdict.POLICY, f"{p.words}: {said}") if said and p.verdict is Verdict.POLICY else p
             for ref, p in verdicts.items()
         }
+
+    def _readable(self) -> bool:
+        """Whether git can list the store's refs: a damaged config or ref file has many words."""
+        return self._git("for-each-ref", "--count=1").code in (0, KILLED)
+
+    def _full(self, done: Finished) -> DiskFullError:
+        here = says_full(done.err) == "here"
+        return DiskFullError(str(self.git_dir) if here else f"the remote {self.url}")
 
     def _git(self, *args: str) -> Finished:
         return run(["--git-dir", str(self.git_dir), *_BATCHED, *args], timeout=self.timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -10,15 +11,18 @@ from pathlib import Path
 from git import GitCommandError, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
-from aq.core.errors import AqError, InvalidFileError
+from aq.core.errors import AqError, DiskFullError, InvalidFileError
 from aq.core.ids import slug
 from aq.core.layout import PROFILES, SETTINGS
 from aq.core.lifecycle import Stage
 from aq.core.parsing import REF_PATTERN
 from aq.core.settingsfile import parse_settings
 from aq.ledger.gitproc import check, last_words, locate_clone, run
-from aq.ledger.paths import QueuePaths
+from aq.ledger.locks import sweep_locks
+from aq.ledger.mending import is_beginning
+from aq.ledger.paths import QueuePaths, private_dir
 from aq.ledger.remote import PushSpec, Remote, Verdict, check_url, is_local, looks_like_forge
+from aq.ledger.space import says_full
 from aq.ledger.store import SHA256_HEX, QueueConfig, Store, save_config
 
 _ATTRIBUTES = "queue/** -text\n"
@@ -97,7 +101,40 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
     check_branch(branch)
     if url:
         check_url(url)
+    try:
+        return _initialize(folder, url, branch)
+    except GitCommandError as error:
+        if says_full(str(error.stderr)):
+            raise DiskFullError(str(folder)) from None
+        raise AqError(
+            f"the queue cannot be made in {folder}: {str(error.stderr).strip()[:300]}",
+            "put right what git says, then repeat: it goes on where it stopped",
+        ) from None
+
+
+def _unfinished(clone: Path) -> bool:
+    """Whether an earlier `aq init` died here: it makes its own folder first and its settings last."""
+    home = clone / ".git" / "aq"
+    return home.is_dir() and not (home / "queue.json").exists()
+
+
+def _take_back(clone: Path, ref: str) -> None:
+    """Remove the files that a checkout wrote before it was killed: they would stand in its way."""
+    for entry in run(["ls-tree", "-r", "-z", ref], cwd=clone).out.split(b"\0"):
+        facts, _, path = entry.partition(b"\t")
+        file = clone / os.fsdecode(path)
+        if path and file.is_file():
+            blob = run(["cat-file", "blob", facts.split()[2].decode()], cwd=clone)
+            if blob.code == 0 and is_beginning(file, blob.out):
+                file.unlink()
+
+
+def _initialize(folder: Path, url: str, branch: str) -> Made:
+    unfinished = _unfinished(folder)
+    if unfinished:
+        sweep_locks(folder / ".git", folder)
     with _open(folder, url) as repo:
+        private_dir(Path(repo.common_dir) / "aq")
         clone = _worktree_for(repo, branch)
     paths = locate_clone(clone)
     with Repo(clone, expand_vars=False) as repo:
@@ -108,7 +145,7 @@ def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
         joined = _remote_has(config)
         created = False
         if joined:
-            _check_out(repo, config)
+            _check_out(repo, config, again=unfinished)
         if not joined or not (clone / "queue" / "aq.yaml").exists():
             _start(repo, clone, config)
             created = True
@@ -172,14 +209,17 @@ def _remote(repo: Repo, paths: QueuePaths, url: str, branch: str) -> tuple[str, 
     if "origin" in names and (names["origin"] == str(hub) or _has_queue(repo, branch)):
         return "origin", names["origin"], ""
     if not hub.exists():
-        Repo.init(hub, bare=True, mkdir=True, initial_branch="main", expand_vars=False).close()
+        making = hub.with_name("hub.new")
+        shutil.rmtree(making, ignore_errors=True)
+        Repo.init(making, bare=True, mkdir=True, initial_branch="main", expand_vars=False).close()
         for name, value in {
             "gc.cruftPacks": "true",
             "gc.pruneExpire": "1.day",
             "receive.denyNonFastForwards": "true",
             "receive.denyDeletes": "false",
         }.items():
-            check(["--git-dir", str(hub), "config", name, value])
+            check(["--git-dir", str(making), "config", name, value])
+        making.rename(hub)
     name = "aq" if "origin" in names else "origin"
     repo.git.remote("add", name, str(hub))
     return (
@@ -211,7 +251,7 @@ def _remote_has(config: QueueConfig) -> bool:
     return done.code == 0
 
 
-def _check_out(repo: Repo, config: QueueConfig) -> None:
+def _check_out(repo: Repo, config: QueueConfig, *, again: bool) -> None:
     """Take the queue branch of the remote into a clone that does not have it."""
     try:
         repo.git.fetch(
@@ -222,7 +262,10 @@ def _check_out(repo: Repo, config: QueueConfig) -> None:
             f"+refs/heads/{config.branch}:refs/remotes/{config.remote}/{config.branch}",
         )
         if not _has_commit(repo):
-            repo.git.checkout("--quiet", "-B", config.branch, f"refs/remotes/{config.remote}/{config.branch}")
+            ref = f"refs/remotes/{config.remote}/{config.branch}"
+            if again and not (Path(repo.git_dir) / "index").exists():
+                _take_back(Path(str(repo.working_tree_dir)), ref)
+            repo.git.checkout("--quiet", "-B", config.branch, ref)
         else:
             repo.git.merge("--quiet", "--ff-only", f"refs/remotes/{config.remote}/{config.branch}")
     except GitCommandError as error:

@@ -12,8 +12,10 @@ from aq.core.snapshot import Snapshot
 from aq.ledger.gitproc import Finished, last_words, run
 from aq.ledger.intake import Intake
 from aq.ledger.ledger import Ledger
+from aq.ledger.mending import Moving
 from aq.ledger.objects import MissingObjectError
 from aq.ledger.paths import private_dir
+from aq.ledger.space import says_full
 
 _SAFE = [
     "-c",
@@ -43,6 +45,7 @@ class View:
 
     def __init__(self, ledger: Ledger, clone: Path, edited: Path, intake: Intake) -> None:
         self.ledger, self.clone, self.edited, self.intake = ledger, clone, edited, intake
+        self.moving = Moving(ledger, clone)
 
     def _git(self, *args: str) -> Finished:
         return run([*_SAFE, *args], cwd=self.clone)
@@ -66,6 +69,8 @@ class View:
                 f"the clone is on {branch or 'no branch'}, the queue is on {self.ledger.config.branch}"
             )
             return report
+        if not self.moving.mend():
+            return report
         snapshot = self.ledger.snapshot()
         self._tend(snapshot, report)
         if head == tip:
@@ -73,6 +78,13 @@ class View:
         if not self._fast_forwards(head, tip):
             report.behind = "the clone has commits that are not pushed: `git push`, or `git pull` first"
             return report
+        with self.moving.alone() as alone:
+            # Whoever moves it now moves it for us.
+            if alone:
+                self._move(tip, branch, report)
+        return report
+
+    def _move(self, tip: str, branch: str, report: ViewReport) -> None:
         brought = self._git(
             "fetch",
             "--quiet",
@@ -82,17 +94,18 @@ class View:
             str(self.ledger.store.git_dir),
             "refs/aq/tip",
         )
-        moved = (
-            self._git("merge", "--ff-only", "--quiet", "--no-overwrite-ignore", "--no-autostash", tip)
-            if brought.code == 0
-            else brought
-        )
+        moved = brought
+        if brought.code == 0:
+            options = ("--ff-only", "--quiet", "--no-overwrite-ignore", "--no-autostash")
+            self.moving.begin(tip)
+            moved = self._git("merge", *options, tip)
+            if not says_full(moved.err):
+                self.moving.end()
         if moved.code:
             report.behind = f"the view is behind: {last_words(moved)}"
-            return report
+            return
         self._git("update-ref", f"refs/remotes/{self.ledger.config.remote}/{branch}", tip)
         report.moved = True
-        return report
 
     def _fast_forwards(self, head: str, tip: str) -> bool:
         try:
