@@ -236,7 +236,8 @@ class Intake:
         blob = self.ledger.write_blob(content)
         stem = re.sub(r"\.md$", "", name, flags=re.IGNORECASE)
         before = self.taken.get(name)
-        if before and before["blob"] == blob:
+        # Neither in the queue nor in the spool: its entry is damaged or gone, and the file is all there is.
+        if before and before["blob"] == blob and (snapshot.known(before["job"]) or name in self._spooled()):
             return
         manifest = None
         wanted = stem

@@ -77,6 +77,9 @@ def _open(folder: Path, url: str) -> Repo:
         return Repo(folder, search_parent_directories=True, expand_vars=False)
     except (InvalidGitRepositoryError, NoSuchPathError):
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / ".git").exists():
+            # Before git's own files: who finds it without our settings knows that it is unfinished.
+            private_dir(folder / ".git" / "aq")
         kind = _object_format(url) if url else "sha1"
         return Repo.init(folder, initial_branch="main", object_format=kind, expand_vars=False)
 

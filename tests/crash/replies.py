@@ -67,6 +67,9 @@ class Cutting:
 
     def sizes(self) -> dict[str, int]:
         """How long the connection of each kind is, in each direction."""
+        # The first fetch brings everything, and is like no other.
+        self.job()
+        self.ada.ledger.fetch()
         name = self.job()
         self.ada.ledger.fetch()
         found = self._size("fetch", FETCH)

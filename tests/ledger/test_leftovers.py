@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from aq.ledger.locks import sweep_locks
 from aq.ledger.space import says_full, space_for
 from aq.wiring import open_queue
 from tests.support.fleet import Fleet, git, wait_until
+from tests.support.remotes import away
 from tests.support.story import story
 
 
@@ -130,6 +132,19 @@ def test_an_edit_stays_where_a_cut_off_move_left_its_note(fleet: Fleet) -> None:
     job = fleet.job("x")
     assert job
     assert git(fleet.hub, "cat-file", "blob", job.blob).endswith("echo edited")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{")], ids=["gone", "damaged"])
+def test_a_dropped_file_whose_spool_entry_is_lost_is_taken_in_again(fleet: Fleet, damage: Any) -> None:
+    fleet.you.aq("status")
+    fleet.you.drop("x")
+    with away(fleet.hub):
+        fleet.you.aq("status", ok=False)
+    for entry in fleet.you.paths.spool.glob("*.json"):
+        damage(entry)
+    fleet.you.aq("status")
+    fleet.you.aq("status")
+    assert list(fleet.snapshot().stages[Stage.INBOX]) == ["x"]
 
 
 def test_an_init_that_was_killed_goes_on_where_it_stopped(fleet: Fleet) -> None:
