@@ -68,8 +68,10 @@ class Cutting:
     def sizes(self) -> dict[str, int]:
         """How long the connection of each kind is, in each direction."""
         # The first fetch brings everything, and is like no other.
-        self.job()
+        first = self.job()
         self.ada.ledger.fetch()
+        self.ada.do(self.ada.claim_of(first, slots=_SLOTS))
+        self.ada.do(self.ada.land_of(first, _TIP))
         name = self.job()
         self.ada.ledger.fetch()
         found = self._size("fetch", FETCH)
