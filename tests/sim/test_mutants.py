@@ -36,6 +36,7 @@ def test_a_fault_in_the_protocol_is_found(name: str) -> None:
     seeds, outcome = hunt(name, first, SEEDS if FULL else 2)
     assert outcome, f"{name} is not found in {seeds} seeds from {first}"
     assert outcome.law == ROWS[name]["law"]
+    assert not run(outcome.options).law, "the same run of the sound protocol"
 
 
 def test_the_document_names_each_fault_and_says_what_it_is() -> None:

@@ -15,12 +15,12 @@ from tests.sim.options import FAULTS, Options
 from tests.sim.world import run
 
 FULL = os.environ.get("AQ_FULL") == "1"
-SEEDS = 200 if FULL else 16
+SEEDS = 200 if FULL else 12
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_no_law_is_broken(seed: int) -> None:
-    options = Options.of(seed, steps=4000 if FULL else 2000)
+    options = Options.of(seed, steps=4000 if FULL else 1500)
     outcome = run(options)
     assert not outcome.law, "\n".join([*outcome.trace, f"{outcome.law}: {outcome.what}", options.command])
     assert outcome.commits
