@@ -156,8 +156,8 @@ def test_engines_are_suspended_at_two_thirds_of_the_ttl_and_go_on_when_a_beat_is
     wait_until(lambda: happened(fleet, "claim one on ada") and engine(fleet, "one"))
     with away(fleet.hub):
         wait_until(lambda: suspended(fleet, "one"), 10, "a suspended engine")
+    wait_until(lambda: "engines go on" in fleet.machine("ada").log, 10, "a confirmed beat")
     wait_until(lambda: engine(fleet, "one") and not suspended(fleet, "one"), 10, "an engine that goes on")
-    assert "engines go on" in fleet.machine("ada").log
     gate.touch()
     wait_until(lambda: happened(fleet, "unverified one on ada"))
     job = fleet.job("one")

@@ -58,7 +58,7 @@ def test_an_idle_tick_is_one_fetch_and_no_other_process(fleet: Fleet, hermetic_h
     trace = fleet.root / "trace.json"
     git(fleet.root, "config", "--global", "trace2.eventTarget", str(trace))
     ada = fleet.machine("ada")
-    trace.unlink()
+    trace.unlink(missing_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", TICK, str(trace)],
         cwd=ada.path,
