@@ -50,6 +50,9 @@ class SimStore:
     def seen_tip(self) -> str:
         return str(self.machine.disk.files.get("seen", ""))
 
+    def older_tip(self) -> str:
+        return self.seen_tip()
+
     def save_tip(self, tip: str) -> None:
         self.machine.disk.files["seen"] = tip
 
