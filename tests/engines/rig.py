@@ -176,5 +176,6 @@ def prepare(cli: Cli, stub: Stub, root: Path, home: Path, monkeypatch: pytest.Mo
         (home / path).write_text(text)
     target = make_target(root)
     settings = f"repos: {{target: {target.url}}}\nallow: [{cli.name}]\nstop-grace: 3s\n"
+    settings += f"job-env: [{', '.join(env)}]\n"
     (home / "host.yaml").write_text(settings)
     return Rig(cli, stub, Fleet(root / "fleet", _CALM), target, root, tuple(env))
