@@ -130,7 +130,7 @@ class Rig:
         for words in ("finishing what runs", "stopping the engines"):
             os.killpg(process.pid, signal.SIGTERM)
             wait_until(partial(self.heard, words), 20, words)
-        assert process.wait(30) == 0, self.said
+        assert process.wait(30) == 130, self.said
 
     def heard(self, words: str) -> bool:
         """Whether the host said this."""

@@ -221,7 +221,7 @@ def test_a_kit_hides_logs_settings_and_the_queue(
     made = kit.confinement(Manifest())
     assert made.on
     names = {path.name for path in made.walls.private}
-    assert names == {".git", "logs", "host.yaml"}
+    assert names == {".git", "logs", "host.yaml", "trust", "host", "person"}
 
 
 def test_an_attempt_to_escape_is_held(box: Sandbox) -> None:
