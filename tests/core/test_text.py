@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aq.core.errors import AqError, FrozenError, InvalidFileError, TryLaterError, UsageError
+from aq.core.errors import AqError, DiskFullError, FrozenError, InvalidFileError, TryLaterError, UsageError
 from aq.core.ids import MAX_ID, is_id, keyed_id, slug, suffixed
 from aq.core.instants import day, instant, later, latest_slot, parse_instant, require_instant, unix
 from aq.core.secrets import find_secret, redact
@@ -237,6 +237,13 @@ def test_known_values_are_redacted_the_longest_first_and_an_empty_one_is_none() 
         redact("x canary-22 y canary-2 z", ("", "canary-2", "canary-22"))
         == "x [redacted:environment] y [redacted:environment] z"
     )
+
+
+def test_a_full_disk_is_for_later_and_names_its_place() -> None:
+    error = DiskFullError("/queue")
+    assert str(error).startswith("no space is left on the disk of /queue; make room there")
+    assert error.exit_code == TryLaterError.exit_code
+    assert isinstance(error, OSError), "what may fail for any reason of the disk treats it alike"
 
 
 def test_an_error_says_what_happened_and_what_to_do() -> None:
