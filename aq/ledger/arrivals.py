@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+from aq.core.errors import AqError
 from aq.core.event import parse
-from aq.core.instants import Instant, instant
+from aq.core.instants import Instant, instant, require_instant
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
 from aq.ledger.commits import CommitInfo, parse_commit
@@ -46,9 +47,10 @@ class Arrivals:
     def _load(self) -> dict[str, Instant]:
         if self._known is None:
             self._known = {}
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, AqError):
                 saved = json.loads(self._path.read_text("utf-8"))
                 known = {str(job): str(at) for job, at in saved["known"].items()}
+                require_instant(*known.values())
                 if self.objects.has(str(saved["tip"])):
                     self._known, self._tip = known, str(saved["tip"])
         return self._known

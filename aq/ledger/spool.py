@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aq.core.errors import AqError
 from aq.core.values import plain, revive
@@ -28,6 +29,11 @@ class Spooled:
     refused: str = ""
 
 
+def _sum(data: dict[str, Any]) -> str:
+    """What an entry is known by: one garbled letter may make another operation of it."""
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
 class Spool:
     """One folder of entries, oldest first by name."""
 
@@ -45,7 +51,7 @@ class Spool:
             "origin": entry.origin,
             "refused": entry.refused,
         }
-        write_atomic(self._path(operation), json.dumps(data).encode(), sync=True)
+        write_atomic(self._path(operation), json.dumps({**data, "sum": _sum(data)}).encode(), sync=True)
 
     def remove(self, operation: Operation) -> None:
         """Forget an entry that is settled."""
@@ -61,6 +67,8 @@ class Spool:
         for path in paths:
             try:
                 data = json.loads(path.read_text("utf-8"))
+                if data.pop("sum", None) not in (None, _sum(data)):
+                    raise ValueError("not what was written")
                 cls = getattr(operations, data["op"])
                 yield Spooled(revive(cls, data["fields"]), data["content"], data["origin"], data["refused"])
             except FileNotFoundError:

@@ -48,6 +48,17 @@ def both(machine: Machine, first: int | None = None) -> list[list[tuple[str, str
     return answers
 
 
+def test_an_arrival_that_was_garbled_is_found_out_again(fleet: Fleet) -> None:
+    hand_write(fleet.you.path, "queue/inbox/hand.md", HELLO)
+    right = queue_of(opened(fleet.you, forget=True))
+    ledger = opened(fleet.you)
+    assert queue_of(ledger) == right
+    ledger.close()
+    kept = fleet.you.paths.store / "aq-arrivals.json"
+    kept.write_text(kept.read_text().replace('Z"', 'R"'))
+    assert queue_of(opened(fleet.you)) == right
+
+
 def test_arrivals_that_were_kept_are_those_that_the_history_tells(fleet: Fleet) -> None:
     tale = story(fleet)
     for name in ("one", "two", "back"):

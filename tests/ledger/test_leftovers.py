@@ -12,10 +12,12 @@ import pytest
 
 from aq.core.errors import EXIT_OK, EXIT_TRY_LATER, DiskFullError, TryLaterError
 from aq.core.lifecycle import Stage
+from aq.core.operations import PauseFleet
 from aq.ledger.locks import sweep_locks
 from aq.ledger.space import says_full, space_for
+from aq.ledger.spool import Spool, Spooled
 from aq.wiring import open_queue
-from tests.support.fleet import Fleet, git, wait_until
+from tests.support.fleet import Fleet, git, op, wait_until
 from tests.support.remotes import away
 from tests.support.story import story
 
@@ -192,3 +194,13 @@ def test_a_hub_whose_disk_is_full_is_no_damaged_store(fleet: Fleet) -> None:
     hook.unlink()
     fleet.you.aq("status")
     wait_until(lambda: len(fleet.snapshot().stages.get(Stage.INBOX, {})) == 1, 20, "the spooled job")
+
+
+def test_a_spool_entry_with_a_garbled_letter_is_moved_aside(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.put(Spooled(PauseFleet(**op(), why="lunch")))
+    (path,) = (tmp_path / "spool").glob("*.json")
+    assert [entry.operation.op_id for entry in spool.entries()]
+    path.write_text(path.read_text().replace("lunch", "punch"))
+    assert list(spool.entries()) == []
+    assert path.with_suffix(".damaged").exists()
