@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aq.core.instants import Instant, later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
+from aq.core.manifest import Budget
 from aq.core.overrun import OVERRUN
 
 MAX_PREEMPTED = 3
@@ -45,9 +46,11 @@ def _spread(job: Job, at: Instant, seconds: float) -> Instant:
 
 
 def after_failure(job: Job, failure: str, at: Instant) -> Next:
-    """The next stage after a run that was charged and failed with this class."""
+    """The next stage after a run that was charged and failed with this class. An engine that came to a limit
+    of its own, in a job without a budget, has failed: there is nothing that a person could raise."""
     retry = job.manifest.retry
-    if failure == OVERRUN and OVERRUN not in retry.on:
+    limited = job.manifest.budget != Budget()
+    if failure == OVERRUN and limited and OVERRUN not in retry.on:
         return Next(Stage.INBOX, None, "its budget is spent, a person may give it more", held=True)
     if failure not in retry.on:
         return Next(Stage.FAILED, None, f"{failure} is not retried")

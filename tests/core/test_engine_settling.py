@@ -11,7 +11,7 @@ from aq.core.engine.policy import POLICIES, policy
 from aq.core.errors import AqError
 from aq.core.fleet import Cooling
 from aq.core.lifecycle import Stage
-from aq.core.manifest import Retry
+from aq.core.manifest import Budget, Retry
 from aq.core.operations import Fail, Land, Release
 from aq.core.settings import Budgets
 from aq.core.settle import Ending, Outcome, settle
@@ -24,7 +24,7 @@ TIP = "e" * 40
 @pytest.mark.parametrize("failure", POLICIES)
 def test_a_failed_engine_is_given_back_or_charged_by_its_class(failure: str) -> None:
     queue = Queue()
-    fence = queue.started(retry=Retry(max=0))
+    fence = queue.started(retry=Retry(max=0), budget=Budget(usd=1.0))
     outcome = Outcome(Ending.FAILED, failure, "too many", **FACTS)
     (operation,) = settle(fence, outcome, NOW, ("op-a", "op-b"))
     assert isinstance(operation, Release if policy(failure).released else Fail)

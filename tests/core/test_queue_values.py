@@ -19,7 +19,7 @@ from aq.core.job import Job
 from aq.core.judge import settle_verify
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
-from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Manifest, Priority, Retry
+from aq.core.manifest import FAILURE_CLASSES, RETRIED_BY_DEFAULT, Budget, Manifest, Priority, Retry
 from aq.core.operations import Fail, Hold, Land, Release, ResumeFleet, Spawn, Unverified, Verified
 from aq.core.record import Changes, CheckResult, Note, Override, Record, Run, Verdict
 from aq.core.results import Landed, Refused, Waiting, reason_of
@@ -143,9 +143,15 @@ def tried(attempts: int, epoch: int = 1, **retry: object) -> Job:
 @pytest.mark.parametrize("failure", FAILURE_CLASSES)
 def test_each_class_is_retried_or_not_by_default(failure: str) -> None:
     following = after_failure(tried(1), failure, NOW)
-    back = failure in RETRIED_BY_DEFAULT or failure == "budget"
-    assert following.stage is (Stage.INBOX if back else Stage.FAILED)
-    assert following.held == (failure == "budget")
+    assert following.stage is (Stage.INBOX if failure in RETRIED_BY_DEFAULT else Stage.FAILED)
+    assert not following.held
+
+
+def test_only_a_job_that_has_a_budget_waits_on_hold_for_more() -> None:
+    limited = after_failure(job("a", budget=Budget(tokens=9)), "budget", NOW)
+    assert (limited.stage, limited.held) == (Stage.INBOX, True)
+    own_limit = after_failure(job("a"), "budget", NOW)
+    assert (own_limit.stage, own_limit.held) == (Stage.FAILED, False)
 
 
 def test_a_retry_says_which_it_is_and_the_last_failure_that_it_was_the_last() -> None:

@@ -48,7 +48,7 @@ from aq.core.settings import Budgets
 from tests.support.builders import FAILED, Queue, manifest
 
 KINDS: dict[str, dict[str, Any]] = {
-    "a": {"retry": Retry(max=0)},
+    "a": {"retry": Retry(max=0), "budget": Budget(usd=1.0)},
     "b": {
         "lock": "db",
         "retry": Retry(max=2, infra=1),
