@@ -143,8 +143,40 @@ def test_a_stopped_child_takes_its_command_with_it(work: Path) -> None:
         wait_until(lambda: (work / "pid").exists() and (work / "pid").read_text(), 30, "the command")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 128 + signal.SIGTERM
-    pid = int((work / "pid").read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     for stream in (process.stdout, process.stderr):
         assert stream
         stream.close()
+    assert gone(int((work / "pid").read_text()))
+
+
+# A command whose start ends with a stop of the agent: of all moments the one that a stop hits least often.
+STOPPED_AT_THE_START = """
+import signal, subprocess, sys
+from pathlib import Path
+from aq.host.engines.local_agent.commands import run_line
+
+class Stopped(subprocess.Popen):
+    def __init__(self, *words, **keys):
+        super().__init__(*words, **keys)
+        Path("pid").write_text(str(self.pid))
+        signal.raise_signal(signal.SIGTERM)
+
+def stop(*_):
+    raise SystemExit(143)
+
+signal.signal(signal.SIGTERM, stop)
+subprocess.Popen = Stopped
+run_line("exec sleep 600", Path.cwd(), 500)
+"""
+
+
+def test_a_stop_in_the_middle_of_a_commands_start_leaves_no_command(work: Path) -> None:
+    script = [sys.executable, "-P", "-c", STOPPED_AT_THE_START]
+    done = subprocess.run(script, cwd=work, check=False, timeout=60)
+    assert done.returncode == 143
+    assert gone(int((work / "pid").read_text()))
+
+
+def gone(pid: int) -> bool:
+    """Whether no such process runs."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -9,8 +9,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -81,31 +81,53 @@ def clean_env(env: Mapping[str, str]) -> dict[str, str]:
 def run_line(line: str, folder: Path, seconds: float) -> Ran:
     """Run a line and end everything it started. Raises OSError."""
     shell = shutil.which("sh")
-    process = subprocess.Popen(
-        [shell, "-c", line] if shell else shlex.split(line),
-        cwd=folder,
-        env=clean_env(os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        process_group=0 if os.name == "posix" else None,
-    )
     kept = _HeadTail()
-    assert process.stdout
-    pump = threading.Thread(target=_pump, args=(process.stdout, kept), daemon=True)
-    pump.start()
-    code: int | None = None
+    process: subprocess.Popen[bytes] | None = None
     try:
-        code = process.wait(seconds)
+        with _undisturbed():
+            process = subprocess.Popen(
+                [shell, "-c", line] if shell else shlex.split(line),
+                cwd=folder,
+                env=clean_env(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=0 if os.name == "posix" else None,
+            )
+        assert process.stdout
+        pump = threading.Thread(target=_pump, args=(process.stdout, kept), daemon=True)
+        pump.start()
+        code = _waited(process, seconds)
+    finally:
+        if process:
+            _signal(process, "SIGKILL")
+            process.wait()
+    pump.join(_GRACE)
+    return Ran(code, kept.text, kept.cut > 0)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A stop waits for the end of the body: a process whose start it broke off would be nobody's to end."""
+    stops: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: stops.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if stops:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def _waited(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """The exit code; None for a process that is still there after its time and was asked to end."""
+    try:
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
         _signal(process, "SIGTERM")
         with suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
-    finally:
-        _signal(process, "SIGKILL")
-        process.wait()
-        pump.join(_GRACE)
-    return Ran(code, kept.text, kept.cut > 0)
+        return None
 
 
 def _pump(stream: IO[bytes], kept: _HeadTail) -> None:
