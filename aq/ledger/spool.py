@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aq.core.errors import AqError
 from aq.core.values import plain, revive
 from aq.ledger.paths import private_dir
+from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.store import write_atomic
 
 if TYPE_CHECKING:
@@ -27,11 +26,6 @@ class Spooled:
     content: str = ""
     origin: str = ""
     refused: str = ""
-
-
-def _sum(data: dict[str, Any]) -> str:
-    """What an entry is known by: one garbled letter may make another operation of it."""
-    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 class Spool:
@@ -51,7 +45,7 @@ class Spool:
             "origin": entry.origin,
             "refused": entry.refused,
         }
-        write_atomic(self._path(operation), json.dumps({**data, "sum": _sum(data)}).encode(), sync=True)
+        write_atomic(self._path(operation), sealed(data), sync=True)
 
     def remove(self, operation: Operation) -> None:
         """Forget an entry that is settled."""
@@ -66,9 +60,7 @@ class Spool:
 
         for path in paths:
             try:
-                data = json.loads(path.read_text("utf-8"))
-                if data.pop("sum", None) not in (None, _sum(data)):
-                    raise ValueError("not what was written")
+                data = unsealed(path.read_bytes())
                 cls = getattr(operations, data["op"])
                 yield Spooled(revive(cls, data["fields"]), data["content"], data["origin"], data["refused"])
             except FileNotFoundError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from aq.core.errors import AqError
 from aq.ledger.gitproc import check, run
 from aq.ledger.paths import QueuePaths, private_dir
+from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.space import space_for
 
 _CONFIG = {
@@ -79,7 +79,7 @@ def _oid_in(path: Path) -> str:
 def load_config(paths: QueuePaths) -> QueueConfig:
     """The clone's queue. Raises AqError when there is none."""
     try:
-        return QueueConfig(**json.loads(paths.config.read_text("utf-8")))
+        return QueueConfig(**unsealed(paths.config.read_bytes()))
     except FileNotFoundError:
         raise AqError(
             f"{paths.clone} has no aq queue", "run `aq init` here, or cd to a clone that has one"
@@ -90,7 +90,7 @@ def load_config(paths: QueuePaths) -> QueueConfig:
 
 def save_config(paths: QueuePaths, config: QueueConfig) -> None:
     """Remember the clone's queue."""
-    write_atomic(paths.config, json.dumps(asdict(config), indent=1).encode() + b"\n", sync=True)
+    write_atomic(paths.config, sealed(asdict(config)), sync=True)
 
 
 class Store:

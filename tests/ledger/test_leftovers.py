@@ -196,6 +196,15 @@ def test_a_hub_whose_disk_is_full_is_no_damaged_store(fleet: Fleet) -> None:
     wait_until(lambda: len(fleet.snapshot().stages.get(Stage.INBOX, {})) == 1, 20, "the spooled job")
 
 
+def test_a_queues_name_with_a_garbled_letter_is_no_other_queue(fleet: Fleet) -> None:
+    path = fleet.you.paths.config
+    path.write_text(path.read_text().replace("main", "mamn"))
+    done = fleet.you.aq("status", ok=False)
+    assert done.returncode == 1
+    assert f"{path} is damaged" in done.stderr
+    assert "`aq init`" in done.stderr
+
+
 def test_a_spool_entry_with_a_garbled_letter_is_moved_aside(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     spool.put(Spooled(PauseFleet(**op(), why="lunch")))

@@ -25,6 +25,7 @@ from aq.core.snapshot import Snapshot
 from aq.ledger.commits import Identity
 from aq.ledger.ledger import Ledger
 from aq.ledger.paths import QueuePaths
+from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.setup import initialize
 from aq.ledger.store import Store, load_config
 
@@ -154,8 +155,7 @@ _TEMPLATES: dict[tuple[str, str], tempfile.TemporaryDirectory[str]] = {}
 
 
 def _template(settings: str) -> Path:
-    """A new fleet with these settings, made once: a dozen git processes for each test would be a third of
-    the time of all tests."""
+    """A new fleet with these settings, made once: not with a dozen git processes for each test."""
     key = (
         settings,
         Path(os.environ["GIT_CONFIG_GLOBAL"]).read_text() + os.environ.get("GIT_DEFAULT_HASH", ""),
@@ -177,11 +177,17 @@ def _tip(hub: Path) -> str:
 def _copy(template: Path, root: Path, name: str, new: str) -> None:
     """A clone of the template as a clone of the fleet below `root`."""
     shutil.copytree(template / name, root / new, symlinks=True)
-    for part in ("config", "aq/queue.json", "FETCH_HEAD", "logs/refs/remotes/origin/main"):
+
+    def moved(text: str) -> str:
+        return text.replace(str(template / name), str(root / new)).replace(str(template), str(root))
+
+    for part in ("config", "FETCH_HEAD", "logs/refs/remotes/origin/main"):
         path = root / new / ".git" / part
         if path.exists():
-            moved = path.read_text().replace(str(template / name), str(root / new))
-            path.write_text(moved.replace(str(template), str(root)))
+            path.write_text(moved(path.read_text()))
+    settings = root / new / ".git" / "aq" / "queue.json"
+    config = unsealed(settings.read_bytes())
+    settings.write_bytes(sealed({**config, "url": moved(config["url"])}))
 
 
 class Fleet:
