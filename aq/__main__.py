@@ -32,9 +32,9 @@ def _main(arguments: list[str]) -> int:
         from aq.ui.checker import begin
 
         begin()
-    from aq.ui.cli import run
+    from aq.ui.cli import command_line
 
-    return run(arguments)
+    return command_line(arguments)
 
 
 if __name__ == "__main__":

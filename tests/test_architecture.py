@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -21,6 +22,18 @@ def test_a_file_has_one_purpose_and_says_which(path: Path) -> None:
 
 def test_no_drawer_for_odds_and_ends() -> None:
     assert [path for path in FILES if path.stem in ("utils", "util", "helpers", "misc")] == []
+
+
+def test_no_package_defines_a_name_that_one_of_its_modules_has() -> None:
+    """Importing the module would put it in the place of what the package defines."""
+    twice = [
+        f"{path.parent.relative_to(ROOT)}: {node.name}"
+        for path in FILES
+        if path.name == "__init__.py"
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and (path.parent / f"{node.name}.py").exists()
+    ]
+    assert twice == []
 
 
 @pytest.mark.parametrize("floor", ["runner", "ledger", "host"])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aq
 from aq.core.lifecycle import Stage
-from aq.ui.cli import run as command_line
+from aq.ui.cli import command_line
 from tests.support.audit import Audit, audit
 from tests.support.fleet import FAST, Fleet, Machine
 from tests.support.story import Story

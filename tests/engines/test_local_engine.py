@@ -172,7 +172,7 @@ def test_what_is_said_on_stderr_is_no_event() -> None:
 
 def test_commands_that_run_often_do_not_import_httpx() -> None:
     script = (
-        "import sys\nfrom aq.ui.cli import run\nrun(['--help'])\n"
+        "import sys\nfrom aq.ui.cli import command_line\ncommand_line(['--help'])\n"
         "import aq.host.engines, aq.host.probe\nprint('httpx' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aq.core.operations import PauseFleet
-from aq.ui.cli import run
+from aq.ui.cli import command_line
 from tests.support.fleet import Fleet, git, landed, op, perform
 from tests.support.signing import ADMIN, PERSON, Keys, Ring
 
@@ -29,7 +29,7 @@ def ask(
     monkeypatch.setenv("AQ_STATE_DIR", str(fleet.you.state))
 
     def asking(*words: str) -> tuple[int, str]:
-        code = run(["trust", *words])
+        code = command_line(["trust", *words])
         said = capsys.readouterr()
         return code, said.out + said.err
 
@@ -128,7 +128,7 @@ def test_signed_mode_without_signers_or_key_stops_with_what_to_do(
     (hermetic_home / "trust").mkdir(exist_ok=True)
     (hermetic_home / "trust" / "signers.yaml").write_text(ring.pins.text())
     assert ask("verify")[0] == 0, "reading needs no key"
-    assert run(["pause"]) == 1
+    assert command_line(["pause"]) == 1
 
 
 def test_an_accepted_commit_is_no_longer_listed(ask: Ask, fleet: Fleet, hermetic_home: Path) -> None:
@@ -146,7 +146,7 @@ def test_an_accepted_commit_is_no_longer_listed(ask: Ask, fleet: Fleet, hermetic
 
 
 def test_a_machine_that_trusts_everybody_does_not_even_load_what_signatures_need(fleet: Fleet) -> None:
-    probe = "import sys; from aq.ui.cli import run; run(['status']); print(*sys.modules)"
+    probe = "import sys; from aq.ui.cli import command_line; command_line(['status']); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=fleet.you.path, capture_output=True, text=True, check=True
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aq.ui.cli import run
+from aq.ui.cli import command_line
 from tests.support.fleet import Fleet, Machine
 from tests.support.story import Story, story
 
@@ -44,7 +44,7 @@ class Person:
     def __call__(self, *args: str, code: int = 0) -> Said:
         """One command, which must end with this code."""
         self._capsys.readouterr()
-        ended = run(list(args))
+        ended = command_line(list(args))
         printed = self._capsys.readouterr()
         assert ended == code, f"aq {args} ended with {ended}: {printed.out}{printed.err}"
         return Said(ended, printed.out, printed.err)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aq.ui.cli import run
+from aq.ui.cli import command_line
 from aq.ui.cli.table import COMMANDS
 from tests.support.fleet import Fleet, git
 from tests.support.story import Story
@@ -23,14 +23,14 @@ _MADE_UP = "made-up-secret-value"
 
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_names_the_command_and_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([command, "--help"]) == 0
+    assert command_line([command, "--help"]) == 0
     out = capsys.readouterr().out
     assert f"Usage: aq {command}" in out
     assert "--help" in out
 
 
 def test_the_general_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--help"]) == 0
+    assert command_line(["--help"]) == 0
     words = " ".join(capsys.readouterr().out.split())
     for name, entry in COMMANDS.items():
         assert f"{name} {entry.help}" in words

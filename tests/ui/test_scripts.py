@@ -13,7 +13,9 @@ from tests.ui.conftest import Person
 
 
 def test_help_of_one_command_imports_no_other_command() -> None:
-    probe = "import sys; from aq.ui.cli import run; run(['ship', '--help']); print(*sys.modules)"
+    probe = (
+        "import sys; from aq.ui.cli import command_line as aq; aq(['ship', '--help']); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("aq.ui.cli.")}
     assert {name.rsplit(".", 1)[1] for name in loaded} == {"table", "gate", "common"}

@@ -93,7 +93,7 @@ def _root(
             raise AqError(f"{directory}: {error.strerror}", "give a folder that exists with -C") from None
 
 
-def run(arguments: list[str]) -> int:
+def command_line(arguments: list[str]) -> int:
     """Run one command line; the exit code. Expected errors are one message, a bug leaves a report."""
     if _COMPLETING in os.environ:
         from typer._completion_classes import completion_init
