@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aq.core.eligible import host_blockers, resolve_engine
@@ -31,6 +31,12 @@ def rendezvous(host: str, job: str) -> bytes:
     """A number that host and job fix together: the highest wins, and a host that leaves moves only
     its own jobs."""
     return hashlib.blake2b(f"{host}|{job}".encode(), digest_size=8).digest()
+
+
+def elected(hosts: Iterable[str], job: str) -> str:
+    """The host that one thing is left to which any of them could do for a job; nothing when there is none.
+    Whoever sees the same hosts elects the same."""
+    return max(hosts, key=lambda host: rendezvous(host, job), default="")
 
 
 class Chooser:
@@ -104,7 +110,7 @@ class Chooser:
             return candidates[0] if candidates else ""
         points = {name: self.scorer.fast(job, name, self.free[name]) for name in candidates}
         best = max(points.values())
-        return max((name for name in candidates if points[name] == best), key=lambda n: rendezvous(n, job.id))
+        return elected((name for name in candidates if points[name] == best), job.id)
 
     def _refuses(self, name: str, job: str) -> bool:
         return job in self._refusing and job in self.hosts[name].refuses

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.instants import Instant, day
 from aq.core.job import Job
-from aq.core.lifecycle import Stage
+from aq.core.lifecycle import BROKEN, Stage
 from aq.core.manifest import Manifest
 from aq.core.requirement import missing
 from aq.core.settings import Spend
@@ -18,7 +18,6 @@ from aq.core.variables import withheld
 AGENT_CLASS = "agentic-coder"
 SANDBOX = "sandbox:fs"
 _FORGE_TOOLS = ("has:gh", "has:glab")
-BROKEN = (Stage.FAILED, Stage.DEAD_LETTER)
 _PASSED_TESTING = (Stage.TESTING, Stage.SHIPPED)
 
 
@@ -110,7 +109,7 @@ def fleet_blockers(snapshot: Snapshot) -> list[str]:
     if settings.wip_building is not None and sum(1 for _ in snapshot.leased()) >= settings.wip_building:
         reasons.append(f"{settings.wip_building} jobs are building (wip.building)")
     if settings.wip_people is not None:
-        waiting = sum(job.waits_for_person for job in snapshot.jobs(Stage.REVIEW, Stage.TESTING))
+        waiting = sum(1 for _ in snapshot.for_people())
         if waiting >= settings.wip_people:
             reasons.append(f"{waiting} jobs wait for a person (wip.people is {settings.wip_people})")
     return reasons

@@ -16,6 +16,8 @@ from aq.core.risk import Level, few, risk_now
 from aq.core.settings import Settings
 
 PASSED = "passed"
+# The kind of a hold that work outside its scope is under.
+OUTSIDE = "scope"
 _LIFT, _BACK = "lift it with `aq resume {}`", "send it back with `aq reject {} MESSAGE`"
 
 
@@ -74,7 +76,7 @@ def scope_hold(job: Job, by: str, at: Instant) -> Note | None:
     if not words or not _judged(job.record):
         return None
     hold = job.record.hold
-    return hold if hold and hold.text == words else Note(by, at, words)
+    return hold if hold and hold.about == OUTSIDE else Note(by, at, words, OUTSIDE)
 
 
 def scope_refusal(job: Job) -> Refusal:
@@ -99,7 +101,7 @@ def _scope_words(job: Job) -> str:
 
 def _on_hold(job: Job) -> Iterator[Gate]:
     hold, scope = job.record.hold, _scope_words(job)
-    if hold and hold.text != scope:
+    if hold and not (scope and hold.about == OUTSIDE):
         yield Gate(GateName.HOLD, f"is on hold: {hold.text}", _LIFT.format(job.id))
     if scope:
         yield Gate(GateName.SCOPE, f"is on hold: {scope}", _BACK.format(job.id))

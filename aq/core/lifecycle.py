@@ -22,7 +22,9 @@ class Stage(StrEnum):
 
 
 LIVE = (Stage.INBOX, Stage.BUILDING, Stage.REVIEW, Stage.TESTING)
-ENDED = (Stage.SHIPPED, Stage.FAILED, Stage.DEAD_LETTER)
+# Where a job is that came to no good end.
+BROKEN = (Stage.FAILED, Stage.DEAD_LETTER)
+ENDED = (Stage.SHIPPED, *BROKEN)
 
 
 class Trigger(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser, rendezvous
+from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser
 from aq.core.deps import NO_DEPS, circles, circular, open_edges
 from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers, reservation, verify_blockers
 from aq.core.fleet import Beat
@@ -24,7 +24,7 @@ from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 from aq.core.turn import in_turn
 
-__all__ = ["Assignment", "Memory", "Plan", "free_slots", "plan", "remember", "rendezvous"]
+__all__ = ["Assignment", "Memory", "Plan", "free_slots", "plan", "remember"]
 
 
 @dataclass(frozen=True, slots=True)

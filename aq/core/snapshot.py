@@ -134,6 +134,10 @@ class Snapshot:
             return inbox.first(first)
         return sorted(inbox.values(), key=lambda job: job.order)[:first]
 
+    def for_people(self) -> Iterator[Job]:
+        """The jobs that only a person can move on."""
+        return (job for job in self.jobs(Stage.REVIEW, Stage.TESTING) if job.waits_for_person)
+
     def leased(self) -> Iterator[Job]:
         """The jobs that a host holds."""
         return (job for job in self.jobs(Stage.BUILDING, Stage.REVIEW) if job.lease)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from functools import partial
 
-from aq.core.choose import NO_FREE_SLOT
+from aq.core.choose import NO_FREE_SLOT, elected
 from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat, Lapse
 from aq.core.instants import latest_slot
 from aq.core.judge import settle_fix, settle_verify
 from aq.core.manifest import Manifest
 from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, Unverified, VerifyClaim
-from aq.core.plan import Assignment, Plan, plan, remember, rendezvous
+from aq.core.plan import Assignment, Plan, plan, remember
 from aq.core.settle import Ending, Outcome, settle
 from aq.core.work import Checked, Ended, Fixed
 from aq.runner import breaker, cooling
@@ -221,8 +221,7 @@ def _spawns(runner: State) -> list[Operation]:
     for job in snapshot.jobs():
         if job.manifest.every is None or job.problem or job.record.pause or runner.busy(job.id):
             continue
-        hosts = _live(runner)
-        chosen = max(hosts, key=lambda name, job=job: rendezvous(name, job.id))  # type: ignore[misc]
+        chosen = elected(_live(runner), job.id)
         spawn = Spawn(**runner.now_op(), schedule=job.id)
         due = latest_slot(now, int(job.manifest.every)) >= job.queued
         if chosen == runner.me.host and due and not hasattr(spawn.decide(snapshot), "done"):

@@ -6,11 +6,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from aq.core.choose import elected
 from aq.core.eligible import delivery_blockers
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.operations import Delivered, Hold, Operation
-from aq.core.plan import rendezvous
 from aq.core.work import Brought
 from aq.runner.state import State
 
@@ -53,7 +53,7 @@ def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
         for name, beat in hosts.items()
         if not beat.stopped and not delivery_blockers(manifest, beat.offers)
     ]
-    return max(able, key=lambda name: rendezvous(name, job.id), default="") == runner.me.host
+    return elected(able, job.id) == runner.me.host
 
 
 def brought(runner: State, report: Brought) -> list[Operation]:

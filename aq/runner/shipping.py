@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aq.core.change import Change
+from aq.core.choose import elected
 from aq.core.fleet import Beat
 from aq.core.lifecycle import Stage
 from aq.core.operations import AutoShip, Operation
-from aq.core.plan import rendezvous
 from aq.runner.state import State
 
 
@@ -21,8 +21,7 @@ def ships(runner: State, hosts: Mapping[str, Beat]) -> list[Operation]:
     for job in snapshot.jobs(Stage.TESTING):
         if job.manifest.review_policy.mode != "auto" or job.problem or runner.busy(job.id):
             continue
-        chosen = max(hosts, key=lambda name, job=job: rendezvous(name, job.id))  # type: ignore[misc]
         ship = AutoShip(**runner.now_op(), job=job.id)
-        if chosen == runner.me.host and isinstance(ship.decide(snapshot), Change):
+        if elected(hosts, job.id) == runner.me.host and isinstance(ship.decide(snapshot), Change):
             operations.append(ship)
     return operations

@@ -54,11 +54,7 @@ class Packet:
 def packets(snapshot: Snapshot, now: Instant, only: Iterable[str] = ()) -> list[Packet]:
     """The jobs that wait for a person, the urgent and old ones first; all, or only some."""
     wanted = frozenset(only)
-    jobs = [
-        job
-        for job in snapshot.jobs(Stage.REVIEW, Stage.TESTING)
-        if job.waits_for_person and not job.problem and (not wanted or job.id in wanted)
-    ]
+    jobs = [job for job in snapshot.for_people() if not job.problem and (not wanted or job.id in wanted)]
     return [packet_of(job, snapshot.settings, now) for job in sorted(jobs, key=lambda job: job.order)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aq.core.instants import unix
 from aq.core.job import Job
-from aq.core.lifecycle import Stage
+from aq.core.lifecycle import BROKEN, Stage
 from aq.core.overrun import spent_words
 from aq.core.record import REJECTED, CheckResult, Record, Run
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
@@ -89,7 +89,7 @@ class Diagnosis:
 
 def diagnose(job: Job, log: tuple[str, ...] = ()) -> Diagnosis | None:
     """The diagnosis of a failed or dead-lettered job; None for any other. `log` are its last lines."""
-    if job.stage not in (Stage.FAILED, Stage.DEAD_LETTER):
+    if job.stage not in BROKEN:
         return None
     record = job.record
     tries = [_try(run) for run in record.runs]

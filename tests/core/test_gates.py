@@ -178,7 +178,7 @@ def test_a_refusal_names_every_closed_gate_and_what_opens_it() -> None:
 )
 def test_work_outside_its_scope_is_held_with_its_verdict(queue: Queue, stage: Stage) -> None:
     found = queue.job()
-    assert (found.stage, found.record.hold) == (stage, Note("mac-1", NOW, WORDS))
+    assert (found.stage, found.record.hold) == (stage, Note("mac-1", NOW, WORDS, "scope"))
     event = queue.changes[-1].event
     assert (event.detail, event.get("Aq-Reason")) == (WORDS, WORDS)
 
@@ -188,7 +188,7 @@ def test_the_hold_finds_the_run_that_worked_when_another_one_verified() -> None:
     queue.do(queue.reclaim_of(queue.landed(land={"outside": OUT})))
     queue.do(queue.verify_claim_of())
     queue.do(queue.verified_of(queue.fence()))
-    assert queue.job().record.hold == Note("mac-2", NOW, WORDS)
+    assert queue.job().record.hold == Note("mac-2", NOW, WORDS, "scope")
     queue.refused(ship(queue), WORDS)
 
 
@@ -257,14 +257,14 @@ def test_resume_does_not_lift_a_hold_for_the_scope() -> None:
     assert "--override REASON" in refusal.hint
     queue.do(PauseJob(**queue.common(), job="a"))
     queue.do(resume(queue))
-    assert (queue.job().record.pause, queue.job().record.hold) == (None, Note("mac-1", NOW, WORDS))
+    assert (queue.job().record.pause, queue.job().record.hold) == (None, Note("mac-1", NOW, WORDS, "scope"))
 
 
 def test_resume_of_another_hold_leaves_that_for_the_scope() -> None:
     queue = strayed()
     queue.do(Hold(**queue.common(), job="a", reason="freeze"))
     queue.do(resume(queue))
-    assert queue.job().record.hold == Note("alice", NOW, WORDS)
+    assert queue.job().record.hold == Note("alice", NOW, WORDS, "scope")
     queue.refused(resume(queue), WORDS)
 
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from aq.core.accepts import Accepts
 from aq.core.change import Change
+from aq.core.choose import rendezvous
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Priority
 from aq.core.operations import Claim, VerifyClaim
-from aq.core.plan import Assignment, Memory, Plan, free_slots, plan, remember, rendezvous
+from aq.core.plan import Assignment, Memory, Plan, free_slots, plan, remember
 from aq.core.record import Note, Record
 from aq.core.settings import Budgets, Pause, Settings
 from aq.core.snapshot import Snapshot

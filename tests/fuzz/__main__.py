@@ -20,13 +20,14 @@ def main() -> None:
     asked.add_argument("target", choices=sorted(TARGETS))
     asked.add_argument("--runs", type=int, default=-1)
     asked.add_argument("--seconds", type=int, default=0)
-    asked.add_argument("--corpus", type=Path, default=Path(tempfile.mkdtemp(prefix="aq-fuzz-")))
+    asked.add_argument("--corpus", type=Path)
     options = asked.parse_args()
-    options.corpus.mkdir(parents=True, exist_ok=True)
+    corpus = options.corpus or Path(tempfile.mkdtemp(prefix="aq-fuzz-"))
+    corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds()):
-        (options.corpus / f"seed-{number}").write_bytes(seed)
+        (corpus / f"seed-{number}").write_bytes(seed)
     limits = [f"-runs={options.runs}", f"-max_total_time={options.seconds}", "-max_len=4096", "-timeout=1"]
-    atheris.Setup([sys.argv[0], str(options.corpus), *limits], TARGETS[options.target])
+    atheris.Setup([sys.argv[0], str(corpus), *limits], TARGETS[options.target])
     atheris.Fuzz()
 
 

@@ -9,7 +9,7 @@ from aq.core.change import Change, Refusal
 from aq.core.gates import scope_hold
 from aq.core.job import Job
 from aq.core.lease import Fence
-from aq.core.lifecycle import Stage, Trigger
+from aq.core.lifecycle import BROKEN, Stage, Trigger
 from aq.core.operations.base import (
     Operation,
     ended_run,
@@ -209,11 +209,7 @@ class Hold(Operation):
         job = held(snapshot, self.fence, Stage.REVIEW) if self.fence else snapshot.find(self.job)
         if isinstance(job, Refusal):
             return job
-        if (
-            job is None
-            or job.stage in (Stage.BUILDING, Stage.FAILED, Stage.DEAD_LETTER)
-            or (job.lease and not self.fence)
-        ):
+        if job is None or job.stage in (Stage.BUILDING, *BROKEN) or (job.lease and not self.fence):
             return missing_job(snapshot, self.job)
         if is_overrun(job.record):
             # Another hold in its place could be lifted without the money that it takes.

@@ -10,7 +10,7 @@ from aq.core.event import Event
 from aq.core.gates import scope_hold, scope_refusal
 from aq.core.instants import Instant
 from aq.core.job import Job
-from aq.core.lifecycle import LIVE, Stage, Trigger
+from aq.core.lifecycle import BROKEN, LIVE, Stage, Trigger
 from aq.core.manifest import Budget
 from aq.core.operations.base import Asked, Operation, ended_run, missing_job, returned_spend
 from aq.core.overrun import budget_words, is_overrun, raised
@@ -77,7 +77,7 @@ class Requeue(Asked):
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
         """Refused unless the job is in failed or dead_letter."""
-        job = self.found(snapshot, Stage.FAILED, Stage.DEAD_LETTER)
+        job = self.found(snapshot, *BROKEN)
         if isinstance(job, Refusal):
             return job
         note = (Note(self.by, self.at, self.message),) if self.message else ()
