@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -26,6 +25,7 @@ from aq.core.manifest import Manifest
 from aq.core.results import Landed, Refused, Result, Waiting, reason_of
 from aq.core.snapshot import Snapshot
 from aq.ledger.ledger import Ledger
+from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.spool import Spool, Spooled
 from aq.ledger.store import write_atomic
 
@@ -124,7 +124,7 @@ class Intake:
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:
-            saved = json.loads(self.state.read_text("utf-8"))
+            saved = unsealed(self.state.read_bytes())
             return {str(name): {str(k): str(v) for k, v in entry.items()} for name, entry in saved.items()}
         except (OSError, ValueError, AttributeError):
             return {}
@@ -132,7 +132,7 @@ class Intake:
     def _looked_at(self) -> dict[str, _Stats]:
         """The files that an earlier process had no question about."""
         try:
-            saved = json.loads(self._seen.read_text("utf-8"))
+            saved = unsealed(self._seen.read_bytes())
             return {name: (changed, size, moved) for name, (changed, size, moved) in saved.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
@@ -144,7 +144,7 @@ class Intake:
             self._kept = kept
             plain = {name: stats for name, (stats, _) in kept.items()}
             with contextlib.suppress(OSError):
-                write_atomic(self._seen, json.dumps(plain).encode())
+                write_atomic(self._seen, sealed(plain))
 
     def _spooled(self) -> dict[str, dict[str, str]]:
         """What was copied to the spool, also when a crash came before it was noted."""
@@ -158,7 +158,7 @@ class Intake:
         }
 
     def _save(self) -> None:
-        write_atomic(self.state, json.dumps(self.taken).encode())
+        write_atomic(self.state, sealed(self.taken))
 
     def collect(self, *, settled_only: bool = True) -> Noted:
         """Copy what was dropped or edited into the spool."""

@@ -24,10 +24,19 @@ _BATCH = 100
 MAX_BLOB = 2 * 1024 * 1024
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KEPT_BYTES = 64 * 1024 * 1024
+_SHA256_HEX = 64
 
 
 class MissingObjectError(AqError):
     """The store lacks an object it should have: it is a cache and must be made anew."""
+
+
+def _hash_of(oid: str, kind: bytes, size: int) -> hashlib._Hash:
+    """The beginning of the sum that an object has its name from."""
+    head = b"%s %d\0" % (kind, size)
+    if len(oid) == _SHA256_HEX:
+        return hashlib.sha256(head, usedforsecurity=False)
+    return hashlib.sha1(head, usedforsecurity=False)
 
 
 class Objects:
@@ -93,10 +102,18 @@ class Objects:
         size = int(head[2])
         kept = min(size, MAX_BLOB) if head[1] == b"blob" else size
         content = reader.stdout.read(kept)
-        left = size - kept + 1
+        named = _hash_of(oid, head[1], size)
+        named.update(content)
+        left = size - kept
         while left > 0:
             # A packed bomb of a few megabytes may unpack to gigabytes: read on, but keep nothing.
-            left -= len(reader.stdout.read(min(left, 1 << 20))) or left
+            more = reader.stdout.read(min(left, 1 << 20))
+            named.update(more)
+            left -= len(more) or left
+        reader.stdout.read(1)
+        if named.hexdigest() != oid:
+            # Git does not look: one flipped bit of a pack makes a delta of another base.
+            raise MissingObjectError(f"object {oid} has another content in the store")
         return content
 
     def has(self, oid: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aq.core.lifecycle import Stage
+from aq.ledger.objects import MissingObjectError, Objects
 from aq.ledger.setup import initialize
 from tests.support.fleet import HELLO, Fleet, Machine, git
 from tests.support.story import story
@@ -184,6 +185,28 @@ def test_damaged_caches_are_made_anew(fleet: Fleet) -> None:
     (fleet.you.paths.home / "parsed.jsonl").write_bytes(b'{"f": "x"\n\xff\xfe\n{}\n[1]\n')
     (fleet.you.paths.home / "intake.json").write_text("{")
     assert "one" in fleet.you.aq("status").stdout
+
+
+def test_a_garbled_letter_in_the_note_of_what_was_taken_in_reads_the_files_again(fleet: Fleet) -> None:
+    fleet.you.drop("x")
+    fleet.you.aq("status")
+    note = fleet.you.paths.home / "intake.json"
+    note.write_text(note.read_text().replace('"job"', '"jnb"'))
+    assert "x " in fleet.you.aq("status").stdout
+    assert [job.id for job in fleet.snapshot().jobs()] == ["x"]
+
+
+def test_an_object_that_is_not_what_its_name_says_is_no_object(fleet: Fleet) -> None:
+    """Git believes what it finds under a name, as after a flipped bit that made a delta of another base."""
+    store = fleet.you.paths.store
+    names = [git(store, "hash-object", "-w", "--stdin", data=text) for text in (b"a job\n", b"a lie\n")]
+    told, lie = (store / "objects" / name[:2] / name[2:] for name in names)
+    _write(told, lie.read_bytes())
+    reader = Objects(store)
+    assert reader.read(names[1]) == b"a lie\n"
+    with pytest.raises(MissingObjectError, match="another content"):
+        reader.read(names[0])
+    reader.close()
 
 
 def test_a_damaged_spool_entry_is_set_aside_and_doctor_names_it(fleet: Fleet) -> None:
