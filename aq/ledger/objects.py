@@ -17,6 +17,7 @@ from pathlib import Path
 from aq.core.errors import AqError
 from aq.ledger.gitproc import check, spawn
 from aq.ledger.space import space_for
+from aq.ledger.store import SHA256_HEX
 
 # Requests in flight at once: their text stays far below a pipe's buffer, so writing never blocks.
 _BATCH = 100
@@ -24,7 +25,6 @@ _BATCH = 100
 MAX_BLOB = 2 * 1024 * 1024
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KEPT_BYTES = 64 * 1024 * 1024
-_SHA256_HEX = 64
 
 
 class MissingObjectError(AqError):
@@ -34,7 +34,7 @@ class MissingObjectError(AqError):
 def _hash_of(oid: str, kind: bytes, size: int) -> hashlib._Hash:
     """The beginning of the sum that an object has its name from."""
     head = b"%s %d\0" % (kind, size)
-    if len(oid) == _SHA256_HEX:
+    if len(oid) == SHA256_HEX:
         return hashlib.sha256(head, usedforsecurity=False)
     return hashlib.sha1(head, usedforsecurity=False)
 
