@@ -16,13 +16,11 @@ from aq.core.risk import Level, few, risk_now
 from aq.core.settings import Settings
 
 PASSED = "passed"
-# The kind of a hold that work outside its scope is under.
-OUTSIDE = "scope"
 _LIFT, _BACK = "lift it with `aq resume {}`", "send it back with `aq reject {} MESSAGE`"
 
 
 class GateName(StrEnum):
-    """The gates by name, as the record and the commits have them."""
+    """The gates by name, as the record and the commits have them; a hold for the scope is about its gate."""
 
     HOLD = "hold"
     SCOPE = "scope"
@@ -76,7 +74,7 @@ def scope_hold(job: Job, by: str, at: Instant) -> Note | None:
     if not words or not _judged(job.record):
         return None
     hold = job.record.hold
-    return hold if hold and hold.about == OUTSIDE else Note(by, at, words, OUTSIDE)
+    return hold if hold and hold.about == GateName.SCOPE else Note(by, at, words, GateName.SCOPE.value)
 
 
 def scope_refusal(job: Job) -> Refusal:
@@ -101,7 +99,7 @@ def _scope_words(job: Job) -> str:
 
 def _on_hold(job: Job) -> Iterator[Gate]:
     hold, scope = job.record.hold, _scope_words(job)
-    if hold and not (scope and hold.about == OUTSIDE):
+    if hold and not (scope and hold.about == GateName.SCOPE):
         yield Gate(GateName.HOLD, f"is on hold: {hold.text}", _LIFT.format(job.id))
     if scope:
         yield Gate(GateName.SCOPE, f"is on hold: {scope}", _BACK.format(job.id))
