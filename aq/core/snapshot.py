@@ -138,6 +138,11 @@ class Snapshot:
         """The jobs that only a person can move on."""
         return (job for job in self.jobs(Stage.REVIEW, Stage.TESTING) if job.waits_for_person)
 
+    def for_hosts_to_ship(self) -> Iterator[Job]:
+        """The jobs in testing that the hosts are to ship, once nothing is against it."""
+        tested = self.jobs(Stage.TESTING)
+        return (job for job in tested if job.manifest.review_policy.mode == "auto" and not job.problem)
+
     def leased(self) -> Iterator[Job]:
         """The jobs that a host holds."""
         return (job for job in self.jobs(Stage.BUILDING, Stage.REVIEW) if job.lease)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from aq.core.change import Change
 from aq.core.choose import elected
 from aq.core.fleet import Beat
-from aq.core.lifecycle import Stage
 from aq.core.operations import AutoShip, Operation
 from aq.runner.state import State
 
@@ -18,8 +17,8 @@ def ships(runner: State, hosts: Mapping[str, Beat]) -> list[Operation]:
     if runner.stopping or runner.suspended or runner.confirmed_at is None:
         return []
     snapshot, operations = runner.ledger.snapshot(), list[Operation]()
-    for job in snapshot.jobs(Stage.TESTING):
-        if job.manifest.review_policy.mode != "auto" or job.problem or runner.busy(job.id):
+    for job in snapshot.for_hosts_to_ship():
+        if runner.busy(job.id):
             continue
         ship = AutoShip(**runner.now_op(), job=job.id)
         if elected(hosts, job.id) == runner.me.host and isinstance(ship.decide(snapshot), Change):

@@ -23,7 +23,7 @@ from aq.core.operations import (
     Unverified,
 )
 from aq.core.record import Changes, Note, Override
-from tests.support.builders import NOW, Queue, job
+from tests.support.builders import NOW, Queue, job, snapshot
 
 OUT = ("lib/a", "lib/b", "lib/c", ".github/x")
 WORDS = "outside its scope: lib/a, lib/b, lib/c and 1 more"
@@ -381,3 +381,13 @@ def test_a_decision_about_work_that_was_seen_is_not_one_about_later_work() -> No
     for asked in (Ship(**seen), Approve(**seen), Reject(**seen, message="no")):
         queue.refused(asked, "a was run again since you looked")
     queue.do(Ship(**{**seen, "epoch": 2}))
+
+
+def test_hosts_look_at_what_is_tested_sound_and_left_to_them() -> None:
+    jobs = [
+        job("mine", Stage.TESTING, review_policy=AUTO),
+        job("a-persons", Stage.TESTING),
+        job("broken", Stage.TESTING, problem="two files", review_policy=AUTO),
+        job("early", Stage.REVIEW, review_policy=AUTO),
+    ]
+    assert [one.id for one in snapshot(jobs).for_hosts_to_ship()] == ["mine"]
