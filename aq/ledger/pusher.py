@@ -62,25 +62,31 @@ class Pusher:
         self._began = 0.0
         self._crowd = 0.0
         self._longest = MAX_SLEEP
+        # Whether the beat goes without the queue's push, and whether it did not arrive because of that.
+        self._apart = self._behind = False
 
     def perform(
         self, operations: Sequence[Operation], beat: BeatWriter | None, seconds: float = SECONDS
     ) -> list[Result]:
         """Ask every operation on the newest tip and push what comes out, as often as it takes but not
-        much longer than `seconds`; the beat rides on every push. The results include those of an
-        earlier call that were not settled. Raises FrozenError."""
+        much longer than `seconds`; the beat rides on every push, and goes alone in the end if none of
+        them arrived. The results include those of an earlier call that were not settled. Raises
+        FrozenError."""
         asked = {operation.op_id: operation for operation in operations}
         results: dict[str, Result] = {}
         why = "too many lost races"
         started = self._began = time.monotonic()
         self._longest = min(MAX_SLEEP, seconds / 2)
+        self._apart = False
         try:
             for attempt in range(_ROUNDS):
                 asked = self._settle(results) | asked
                 todo = [op for op_id, op in asked.items() if op_id not in results]
-                self._round(todo, results, beat, fresh=attempt > 0)
+                self._round(todo, results, None if self._apart else beat, fresh=attempt > 0)
                 if len(results) >= len(asked) or time.monotonic() - started > seconds:
                     break
+            if beat and self._behind:
+                self._beat_alone(beat)
         except TryLaterError as error:
             why = error.what
         return [results.get(op_id) or Waiting(op, why) for op_id, op in asked.items()]
@@ -97,8 +103,7 @@ class Pusher:
         if stack is None:
             results.update({each.operation.op_id: each for each in refused})
             if beat:
-                spec = beat.prepare(self.ledger.tip, self.ledger.config.beat_refs)
-                beat.settle(self.ledger.remote.push([spec])[spec.ref])
+                self._beat_alone(beat)
             return
         pushed = self._push(stack, beat)
         landed = pushed.verdict is Verdict.OK
@@ -118,6 +123,11 @@ class Pusher:
             # Only now is it certain that the refusals were decided on the newest tip.
             settled: list[Result] = [*refused, *stack.built]
             results.update({each.operation.op_id: each for each in settled})
+
+    def _beat_alone(self, beat: BeatWriter) -> None:
+        spec = beat.prepare(self.ledger.tip, self.ledger.config.beat_refs)
+        beat.settle(self.ledger.remote.push([spec])[spec.ref])
+        self._behind = False
 
     def _build_fresh(self, todo: list[Operation]) -> tuple[Stack | None, list[Refused]]:
         """The stack on the cached tip; when all is refused, on a tip that was just fetched: the
@@ -142,8 +152,11 @@ class Pusher:
         self._began = time.monotonic()
         self.ledger.fetch()
         landed = pushed.verdict is not Verdict.UP_TO_DATE and self.ledger.contains(stack.tip)
-        if landed or self.ledger.tip != stack.base:
+        moved = landed or self.ledger.tip != stack.base
+        if moved:
             self.unsettled = None
+        # When nobody came first, it is the beat that the hub could not write.
+        self._apart = pushed.verdict is Verdict.TOGETHER and not moved
         return landed
 
     def _settle(self, results: dict[str, Result]) -> dict[str, Operation]:
@@ -212,7 +225,12 @@ class Pusher:
         took = time.monotonic() - self._began
         self._cycle = 0.7 * self._cycle + 0.3 * took if self._cycle else took
         if beat:
-            beat.settle(verdicts[beat.ref])
+            told = verdicts[beat.ref]
+            beat.settle(told)
+            self._behind = told.verdict is Verdict.TOGETHER
+            if verdicts[head].verdict is Verdict.TOGETHER and not self._behind:
+                # The hub does not take the beat: the queue does not wait for that.
+                return self.ledger.remote.push(specs[:1])[head]
         return verdicts[head]
 
     def _one_by_one(self, stack: Stack, pushed: Pushed, results: dict[str, Result]) -> None:

@@ -64,6 +64,7 @@ class Verdict(StrEnum):
     UP_TO_DATE = "up to date"
     LOST = "lost the race"
     STALE = "someone else wrote it"
+    TOGETHER = "went down with another ref"
     POLICY = "refused by the remote"
     BROKEN = "did not arrive whole"
     UNKNOWN = "unknown"
@@ -88,6 +89,9 @@ _LOST = (
     "already exists",
     "incorrect old value",
 )
+# Of a ref in an atomic push that is not the cause, or of all refs when the hub does not tell the cause.
+_TOGETHER = ("atomic push fail", "atomic transaction failed")
+_NOT_ATOMIC = "does not support --atomic"
 
 
 def classify(flag: str, summary: str) -> Pushed:
@@ -96,6 +100,8 @@ def classify(flag: str, summary: str) -> Pushed:
         return Pushed(Verdict.OK)
     if flag == "=":
         return Pushed(Verdict.UP_TO_DATE)
+    if any(words in summary for words in _TOGETHER):
+        return Pushed(Verdict.TOGETHER, summary)
     if "stale info" in summary:
         return Pushed(Verdict.STALE, summary)
     if any(words in summary for words in _LOST):
@@ -192,21 +198,34 @@ class Remote:
         return (folder / "main").read_text().strip(), beats
 
     def push(self, specs: list[PushSpec]) -> dict[str, Pushed]:
-        """Push some refs, not atomically; the verdict of each by name. A killed or broken push is
-        UNKNOWN for every ref without a line of its own (rule 4)."""
+        """Push some refs, all or none where the hub can do that; the verdict of each by name. A killed or
+        broken push is UNKNOWN for every ref without a line of its own (rule 4).
+
+        All or none, because git packs what a ref would bring even when its lease says no and only another
+        ref goes on: with a new tip on the hub that is not here, that is the whole history, each time."""
+        done = self._pushed(specs, ["--atomic"] if len(specs) > 1 else [])
+        if _NOT_ATOMIC in done.err:
+            # The last ones first: peers that see a claim see the beat that covers it.
+            return {ref: each for spec in reversed(specs) for ref, each in self.push([spec]).items()}
+        return self._verdicts(specs, done)
+
+    def _pushed(self, specs: list[PushSpec], how: list[str]) -> Finished:
         leases = [f"--force-with-lease={spec.ref}:{spec.expect}" for spec in specs if spec.expect is not None]
         refs = [f"{spec.oid}:{spec.ref}" for spec in specs]
-        done = self._git(
+        return self._git(
             "push",
             "--porcelain",
             "--no-verify",
             "--no-follow-tags",
             "--recurse-submodules=no",
+            *how,
             *leases,
             "--",
             self.url,
             *refs,
         )
+
+    def _verdicts(self, specs: list[PushSpec], done: Finished) -> dict[str, Pushed]:
         broken = damaged(done) or (done.code == _FATAL and not self._readable())
         lost = Verdict.BROKEN if broken else Verdict.UNKNOWN
         verdicts = {spec.ref: Pushed(lost, last_words(done)) for spec in specs}
@@ -216,7 +235,8 @@ class Remote:
                 verdicts[parts[1].split(":", 1)[1]] = classify(parts[0], parts[2])
         if says_full(done.err) and all(each.verdict is not Verdict.OK for each in verdicts.values()):
             raise self._full(done)
-        if any(each.verdict is Verdict.LOST for each in verdicts.values()) and is_local(self.url):
+        lost_races = (Verdict.LOST, Verdict.TOGETHER)
+        if any(each.verdict in lost_races for each in verdicts.values()) and is_local(self.url):
             # A push that was killed on this machine may have left the hub's lock: nobody else would go there.
             sweep_locks(Path(self.url.removeprefix("file://")), age=_HUB_LOCK)
         said = _remote_words(done.err)

@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from aq.core.errors import EXIT_NEGATIVE
+from aq.core.results import Waiting
 from aq.ledger.beatwriter import BeatWriter, HostNameInUseError
 from aq.ledger.ledger import Ledger
 from aq.ledger.store import load_config
 from tests.support.fleet import FAST, Fleet, add, beat, claim_of, git, landed, wait_until
-from tests.support.remotes import Pushes, decline_refs, kill_client_once, unhook
+from tests.support.remotes import Pushes, decline_refs, kill_client_once, lose_every_race, unhook
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 QUICK = "---\nengine: shell\n---\ntrue\n"
@@ -71,6 +72,56 @@ def test_a_declined_beat_does_not_hold_back_the_queue_push_it_rides_on(fleet: Fl
     (result,) = ada.perform([claim_of("one", "ada")], writer)
     landed(result)
     assert not writer.confirmed
+
+
+def test_a_lost_race_sends_none_of_the_history_again(fleet: Fleet, tmp_path: Path) -> None:
+    ada, bob = fleet.machine("ada").ledger(), fleet.machine("bob").ledger()
+    for n in range(12):
+        landed(add(ada, f"old-{n}"))
+    bob.fetch()
+    landed(add(ada, "new"))
+    git(fleet.hub, "config", "receive.unpackLimit", "1")
+    history, before = int(git(fleet.hub, "rev-list", "--objects", "--count", "main")), arrived(fleet)
+    writer = writer_of(bob, tmp_path, "bob")
+    landed(*bob.perform([claim_of("old-0", "bob")], writer))
+    assert writer.confirmed
+    assert bob.pusher.lost == 1
+    assert arrived(fleet) - before < history / 3
+
+
+def arrived(fleet: Fleet) -> int:
+    """The objects that came in packs, those that were there before included."""
+    found = dict(line.split(": ") for line in git(fleet.hub, "count-objects", "-v").splitlines())
+    return int(found["in-pack"])
+
+
+def test_a_beat_arrives_though_every_race_is_lost(fleet: Fleet, tmp_path: Path) -> None:
+    ada = fleet.machine("ada").ledger()
+    landed(add(ada, "one"))
+    lose_every_race(fleet.hub)
+    writer = writer_of(ada, tmp_path)
+    (result,) = ada.perform([claim_of("one", "ada")], writer, 0.5)
+    assert isinstance(result, Waiting)
+    assert ada.pusher.lost > 0
+    assert writer.confirmed
+    assert ref(fleet) == writer.last
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["the beat's ref is locked", "no atomic pushes"])
+def test_the_queue_push_lands_where_the_two_cannot_go_together(
+    fleet: Fleet, tmp_path: Path, alone: bool
+) -> None:
+    ada = fleet.machine("ada").ledger()
+    landed(add(ada, "one"))
+    writer = writer_of(ada, tmp_path)
+    if alone:
+        git(fleet.hub, "config", "receive.advertiseAtomic", "false")
+    else:
+        lock = fleet.hub / "refs" / "aq" / "hosts" / "ada.lock"
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+    landed(*ada.perform([claim_of("one", "ada")], writer))
+    assert writer.confirmed == alone
 
 
 def test_renewals_never_touch_the_queue_branch(fleet: Fleet, tmp_path: Path) -> None:

@@ -167,8 +167,24 @@ class Hub:
             here = here.parent
 
     def receive(self, specs: list[PushSpec]) -> dict[str, Pushed]:
-        """A push arrives: the verdict on each ref."""
-        return {spec.ref: self._main(spec) if spec.ref == HEAD else self._beat(spec) for spec in specs}
+        """A push arrives, all refs or none: the verdict on each ref."""
+        verdicts = {spec.ref: self._main(spec) if spec.ref == HEAD else self._beat(spec) for spec in specs}
+        fine = (Verdict.OK, Verdict.UP_TO_DATE)
+        if any(each.verdict not in fine for each in verdicts.values()):
+            together = Pushed(Verdict.TOGETHER, "atomic push failed")
+            return {ref: together if each.verdict in fine else each for ref, each in verdicts.items()}
+        for spec in specs:
+            if verdicts[spec.ref].verdict is Verdict.OK:
+                self._take(spec)
+        return verdicts
+
+    def _take(self, spec: PushSpec) -> None:
+        if spec.ref == HEAD:
+            self._advance(spec.oid)
+            return
+        host = spec.ref.removeprefix(BEATS)
+        self.beats[host] = spec.oid
+        self.on_beat(host, self.said[spec.oid])
 
     def _main(self, spec: PushSpec) -> Pushed:
         if spec.oid == self.tip:
@@ -179,7 +195,6 @@ class Hub:
             return Pushed(Verdict.LOST, "fetch first")
         if self.refusing:
             return Pushed(Verdict.POLICY, "pre-receive hook declined")
-        self._advance(spec.oid)
         return Pushed(Verdict.OK)
 
     def _advance(self, oid: str) -> None:
@@ -190,15 +205,10 @@ class Hub:
             self.on_commit(commit)
 
     def _beat(self, spec: PushSpec) -> Pushed:
-        host = spec.ref.removeprefix(BEATS)
-        known = self.beats.get(host, "")
+        known = self.beats.get(spec.ref.removeprefix(BEATS), "")
         if spec.oid == known:
             return Pushed(Verdict.UP_TO_DATE)
-        if known != spec.expect:
-            return Pushed(Verdict.STALE, "stale info")
-        self.beats[host] = spec.oid
-        self.on_beat(host, self.said[spec.oid])
-        return Pushed(Verdict.OK)
+        return Pushed(Verdict.OK) if known == spec.expect else Pushed(Verdict.STALE, "stale info")
 
     def rewind(self, count: int) -> int:
         """Somebody forces the branch back; by how many commits."""

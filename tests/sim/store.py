@@ -146,8 +146,11 @@ class Wire:
 
     def _arrives(self, specs: list[PushSpec]) -> dict[str, Pushed]:
         if self.machine.net.loses_lock():
-            # Git's own lock on a ref: the loser is told the same as one who was late.
-            return {spec.ref: Pushed(Verdict.LOST, "cannot lock ref") for spec in specs}
+            # Git's own lock on a ref: the loser is told the same as one who was late, and of several refs
+            # not which of them it was.
+            alone = Pushed(Verdict.LOST, "cannot lock ref")
+            told = alone if len(specs) == 1 else Pushed(Verdict.TOGETHER, "atomic transaction failed")
+            return {spec.ref: told for spec in specs}
         return self.hub.receive(specs)
 
     def _call(self, arrives: Any) -> Any:

@@ -79,6 +79,17 @@ def decline_refs(hub: Path, prefix: str, then: str = "") -> None:
     hook(hub, "update", f'case $1 in {prefix}*) {then or ":"}; echo "not here" >&2; exit 1 ;; esac')
 
 
+def lose_every_race(hub: Path) -> None:
+    """Somebody with plain git is always first: the queue branch moves while a push of it arrives."""
+    hook(
+        hub,
+        "update",
+        """[ "$1" = refs/heads/main ] || exit 0
+other=$(git -c user.name=eve -c user.email=eve@example.invalid commit-tree -p "$2" -m 'By hand' "$2^{tree}")
+git update-ref refs/heads/main "$other" "$2" """,
+    )
+
+
 def kill_client_once(hub: Path, about: str = "", *, up: int = 1) -> Path:
     """Once the hub has a new tip about something, `git push` dies without the reply; with `up=2` also the
     process that started it."""
