@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -232,6 +233,10 @@ class Mirror:
 
     def create(self, branch: str, commit: str) -> bool:
         """Make a branch on the repository; one of that name with another commit is left alone."""
+        with suppress(WorkspaceError):
+            # Git leaves out what it knows the other side has: once all branches there have moved on to
+            # commits that are not here, it would send the whole history.
+            self.fetch()
         ref = f"refs/heads/{branch}"
         lease = f"--force-with-lease={ref}:"
         self.does("push", "--quiet", "--no-verify", lease, "--", self.source, f"{commit}:{ref}")

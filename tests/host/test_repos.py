@@ -101,6 +101,20 @@ def test_a_refused_branch_is_no_branch(mirror: Mirror, target: Target) -> None:
     assert not mirror.create("aq/job/1", work(mirror, "a", "1\n"))
 
 
+def test_a_branch_brings_its_own_commits_only_though_the_repository_moved_on(
+    mirror: Mirror, target: Target
+) -> None:
+    for n in range(20):
+        target.push(f"old-{n}", f"{n}\n")
+    mirror.fetch()
+    tip = work(mirror, "a", "1\n")
+    target.push("new", "meanwhile\n")
+    git(target.bare, "config", "receive.unpackLimit", "1")
+    assert mirror.create("aq/job/1", tip)
+    packs = dict(line.split(": ") for line in git(target.bare, "count-objects", "-v").splitlines())
+    assert int(packs["in-pack"]) == 3
+
+
 @pytest.mark.attack("S14")
 def test_hooks_of_the_mirror_are_not_run(mirror: Mirror, tmp_path: Path) -> None:
     hook = mirror.path / "hooks" / "pre-push"
