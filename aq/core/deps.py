@@ -54,6 +54,8 @@ def circles(edges: Edges) -> dict[str, tuple[str, ...]]:
     """For each job that needs itself, the way there: `a -> b -> a`. In a tangle of very many, the later
     ones are told the way of the first."""
     found: dict[str, tuple[str, ...]] = {}
+    if not any(edges.values()):
+        return found
     for tangle in _tangles(edges):
         members = set(tangle)
         inside = {name: tuple(dep for dep in edges[name] if dep in members) for name in tangle}

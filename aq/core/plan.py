@@ -85,10 +85,6 @@ def plan(
     waiting_jobs = list(snapshot.jobs(Stage.INBOX)) if first is None else snapshot.waiting(first)
     if blocked:
         return Plan((), {job.id: blocked[0] for job in waiting_jobs})
-    scorer = scorer_for(snapshot, hosts, waiting_jobs, now)
-    passed = (memory or Memory()).passed
-    chooser = Chooser(hosts, free_slots(snapshot, hosts), passed, scorer, claims_underway(snapshot, hosts))
-    planner = _Planner(snapshot, now, chooser, waiting_jobs)
     to_verify = [
         job
         for job in snapshot.jobs(Stage.REVIEW)
@@ -97,6 +93,12 @@ def plan(
         and not job.problem
         and not verify_blockers(job, snapshot, now)
     ]
+    if not waiting_jobs and not to_verify:
+        return Plan((), {})
+    scorer = scorer_for(snapshot, hosts, waiting_jobs, now)
+    passed = (memory or Memory()).passed
+    chooser = Chooser(hosts, free_slots(snapshot, hosts), passed, scorer, claims_underway(snapshot, hosts))
+    planner = _Planner(snapshot, now, chooser, waiting_jobs)
     for job in sorted(to_verify, key=lambda job: job.order):
         planner.verify(job)
     weight = snapshot.settings.weights.get("starvation", WEIGHTS["starvation"])

@@ -83,9 +83,9 @@ def _fenced(runner: State, held: Held) -> list[Operation]:
 def decide(runner: State) -> list[Operation]:
     """Everything this host wants to do now that no report asked for."""
     operations = _obey_stop(runner) + _own_leases(runner) + _reclaims(runner)
-    planned = _planned(runner)
-    operations += _spawns(runner) + ships(runner, _live(runner))
-    delivering = deliver(runner, _live(runner))
+    planned, hosts = _planned(runner)
+    operations += _spawns(runner, hosts) + ships(runner, hosts)
+    delivering = deliver(runner, hosts)
     settled = runner.confirmed_at is not None and not delivering
     runner.idle = settled and not _could_run(runner, planned)
     if not may_claim(runner):
@@ -164,8 +164,8 @@ def _live(runner: State) -> dict[str, Beat]:
     return hosts
 
 
-def _planned(runner: State) -> Plan:
-    """The fleet's plan, without the jobs that this host finds it must refuse."""
+def _planned(runner: State) -> tuple[Plan, dict[str, Beat]]:
+    """The fleet's plan, without the jobs that this host finds it must refuse, and the hosts it is for."""
     now, clock, me = runner.clock.now(), runner.clock.boottime(), runner.me.host
     runner.refuses = {
         job: entry for job, entry in runner.refuses.items() if clock - entry[1] < REFUSAL_SECONDS
@@ -189,7 +189,7 @@ def _planned(runner: State) -> Plan:
         runner.refuses |= refused
     patience = runner.settings.cadence.patience
     runner.plan_memory = remember(runner.plan_memory, planned, clock, patience, me, hosts)
-    return planned
+    return planned, hosts
 
 
 def _can_run(runner: State, manifest: Manifest) -> bool:
@@ -212,7 +212,7 @@ def _could_run(runner: State, planned: Plan) -> bool:
     return any(why == NO_FREE_SLOT for why in planned.waiting.values()) and bool(runner.held)
 
 
-def _spawns(runner: State) -> list[Operation]:
+def _spawns(runner: State, hosts: dict[str, Beat]) -> list[Operation]:
     """Schedules that are due, each submitted by the live host that it falls to."""
     snapshot, now = runner.ledger.snapshot(), runner.clock.now()
     if snapshot.pause or snapshot.settings_error:
@@ -221,7 +221,7 @@ def _spawns(runner: State) -> list[Operation]:
     for job in snapshot.jobs():
         if job.manifest.every is None or job.problem or job.record.pause or runner.busy(job.id):
             continue
-        chosen = elected(_live(runner), job.id)
+        chosen = elected(hosts, job.id)
         spawn = Spawn(**runner.now_op(), schedule=job.id)
         due = latest_slot(now, int(job.manifest.every)) >= job.queued
         if chosen == runner.me.host and due and not hasattr(spawn.decide(snapshot), "done"):
