@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import count, islice
 from typing import Any
 
 from tests.sim.options import CADENCES, FAULTS, Options
-from tests.sim.world import run
+from tests.sim.world import Outcome, run
 
 
 def _faults(text: str) -> tuple[str, ...]:
@@ -24,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds to play")
     parser.add_argument("--total", type=int, default=0, help="play seeds until so many steps are done")
+    parser.add_argument("--jobs", type=int, default=1, help="how many processes play")
     parser.add_argument("--verbose", action="store_true", help="one line for each seed")
     parser.add_argument("--digest", action="store_true", help="what tells one run from another")
     parser.add_argument("--steps", type=int, help="steps with faults for each seed")
@@ -36,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_ABOUT_ALL = ("seed", "seeds", "total", "verbose", "digest")
+_ABOUT_ALL = ("seed", "seeds", "total", "jobs", "verbose", "digest")
 
 
 def options_of(words: list[str]) -> Options:
@@ -45,30 +50,49 @@ def options_of(words: list[str]) -> Options:
     return Options.of(given["seed"], **{name: given[name] for name in given if name not in _ABOUT_ALL})
 
 
+def _play(seed: int, given: dict[str, Any]) -> Outcome:
+    return run(Options.of(seed, **given))
+
+
+def _outcomes(first: int, given: dict[str, Any], jobs: int) -> Iterator[Outcome]:
+    """What becomes of one seed after another, in their order however many processes play."""
+    if jobs == 1:
+        yield from (_play(seed, given) for seed in count(first))
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        playing = (pool.submit(_play, seed, given) for seed in count(first))
+        ahead = deque(islice(playing, 2 * jobs))
+        try:
+            while True:
+                yield ahead.popleft().result()
+                ahead.append(next(playing))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
 def main() -> int:
     """Play; 1 when a law was broken."""
     asked = _parser().parse_args()
     given: dict[str, Any] = {name: value for name, value in vars(asked).items() if name not in _ABOUT_ALL}
-    began, steps, commits, seed = time.process_time(), 0, 0, asked.seed
-    print(
-        f"seeds from {asked.seed}", {name: value for name, value in given.items() if value is not None} or ""
-    )
-    while seed < asked.seed + asked.seeds or steps < asked.total:
-        options = Options.of(seed, **given)
-        outcome = run(options)
-        steps, commits = steps + outcome.steps, commits + outcome.commits
+    given = {name: value for name, value in given.items() if value is not None}
+    began, seeds, steps, commits = time.perf_counter(), 0, 0, 0
+    print(f"seeds from {asked.seed}", given or "")
+    for outcome in _outcomes(asked.seed, given, asked.jobs):
+        seeds, steps, commits = seeds + 1, steps + outcome.steps, commits + outcome.commits
         if asked.digest:
             print(outcome.digest)
         if asked.verbose:
-            print(f"{options.command}: {outcome.steps} steps, {outcome.commits} commits, {outcome.faults}")
+            played = f"{outcome.steps} steps, {outcome.commits} commits, {outcome.faults}"
+            print(f"{outcome.options.command}: {played}")
         if outcome.law:
             print("\n".join(outcome.trace))
-            print(f"BROKEN {outcome.law}: {outcome.what}\n{options}\n{options.command}")
+            print(f"BROKEN {outcome.law}: {outcome.what}\n{outcome.options}\n{outcome.options.command}")
             return 1
-        seed += 1
-    seconds = time.process_time() - began
+        if seeds >= asked.seeds and steps >= asked.total:
+            break
+    seconds = time.perf_counter() - began
     print(
-        f"{seed - asked.seed} seeds, {steps} steps, {commits} commits in {seconds:.1f} s of one core: "
+        f"{seeds} seeds, {steps} steps, {commits} commits in {seconds:.1f} s with {asked.jobs} process(es): "
         f"{steps / seconds:.0f} steps/s, {commits / seconds:.0f} commits/s, no law broken"
     )
     return 0

@@ -3,7 +3,7 @@ Nothing is decided here; a sample of the answers is asked for again and compared
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,18 +11,13 @@ from unittest.mock import patch
 
 from aq.core import instants
 from aq.core.fleet import Beat
-from aq.core.instants import Instant
-from aq.core.lifecycle import Stage
 from aq.core.operations import Claim, VerifyClaim
-from aq.core.plan import Memory, Plan, plan
-from aq.core.snapshot import Snapshot
 from aq.runner.presence import compose
 from aq.runner.state import State
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-_NOTHING = Plan((), {})
 # One answer in so many is asked for again.
 SAMPLE = 50
 
@@ -38,15 +33,6 @@ class Shortcuts:
     def _sampled(self) -> bool:
         self.saved += 1
         return self.saved % SAMPLE == 0
-
-    def plan(self, snapshot: Snapshot, hosts: Mapping[str, Beat], now: Instant, memory: Memory) -> Plan:
-        """The plan. An empty inbox with nothing to verify needs none."""
-        review = snapshot.stages[Stage.REVIEW].values()
-        if snapshot.stages[Stage.INBOX] or any(job.to_be_verified for job in review):
-            return plan(snapshot, hosts, now, memory)
-        if self._sampled() and plan(snapshot, hosts, now, memory) != _NOTHING:
-            self.world.laws.broken("simulator", "an empty inbox has a plan")
-        return _NOTHING
 
     def compose(self, runner: State) -> Beat:
         """The beat of a host of which nothing changed within this second."""
@@ -79,7 +65,6 @@ def remembering(world: World) -> Iterator[None]:
     shortcuts = Shortcuts(world)
     with (
         patch.multiple(instants, **kept),
-        patch("aq.runner.decide.plan", shortcuts.plan),
         patch("aq.runner.decide.compose", shortcuts.compose),
         patch("aq.runner.presence.compose", shortcuts.compose),
     ):
