@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from aq.core.secrets import redact
-
 _MAX_LINE = 200
 _MAX_COMMITS = 20
 _MAX_SUMMARY = 4000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
+def _redacted(text: str, known: tuple[str, ...] = ()) -> str:
+    """The text without secrets. The patterns are slow to compile, and the board, which comes by here, never
+    needs them."""
+    from aq.core.secrets import redact
+
+    return redact(text, known)
+
+
 def one_line(text: str, known: tuple[str, ...] = ()) -> str:
     """Another's words as one short line: no control characters, no secrets."""
-    clean = _CONTROL.sub(" ", redact(text, known)).strip()
+    clean = _CONTROL.sub(" ", _redacted(text, known)).strip()
     return clean if len(clean) <= _MAX_LINE else f"{clean[: _MAX_LINE - 1]}…"
 
 
@@ -28,7 +34,7 @@ def squash_message(
 ) -> str:
     """Subject, the engine's own summary, the agent's own commits, trailers. Trailers without a value are
     left out."""
-    lines = [one_line(line, known) for line in redact(summary, known)[:_MAX_SUMMARY].splitlines()]
+    lines = [one_line(line, known) for line in _redacted(summary, known)[:_MAX_SUMMARY].splitlines()]
     parts = [one_line(title, known), "\n".join(lines).strip()]
     if commits:
         lines = [f"- {one_line(subject, known)}" for subject in commits[:_MAX_COMMITS]]
