@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
 from git import GitCommandError, Repo
@@ -13,20 +11,18 @@ from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from aq.core.errors import AqError, DiskFullError, InvalidFileError
 from aq.core.ids import slug
-from aq.core.layout import PROFILES, SETTINGS
-from aq.core.lifecycle import Stage
+from aq.core.layout import SETTINGS
 from aq.core.parsing import REF_PATTERN
 from aq.core.settingsfile import parse_settings
-from aq.ledger.gitproc import check, last_words, locate_clone, run
+from aq.ledger.gitproc import last_words, locate_clone, run
+from aq.ledger.hub import find_hub, has_queue, probe_beats
 from aq.ledger.locks import sweep_locks
 from aq.ledger.mending import is_beginning
+from aq.ledger.newqueue import ATTRIBUTES, queue_files
 from aq.ledger.paths import QueuePaths, private_dir
-from aq.ledger.remote import PushSpec, Remote, Verdict, check_url, is_local, looks_like_forge
+from aq.ledger.remote import check_url, is_local, looks_like_forge
 from aq.ledger.space import says_full
 from aq.ledger.store import SHA256_HEX, QueueConfig, Store, save_config
-
-_ATTRIBUTES = "queue/** -text\n"
-_README = "Drop a Markdown file into `inbox/`. `aq status` shows the board.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +33,6 @@ class Made:
     config: QueueConfig
     created: bool
     note: str = ""
-
-
-def queue_files(cadence: str, beats: str = "refs") -> dict[str, str]:
-    """The files of a new, empty queue."""
-    files = {f"queue/{stage}/.gitkeep": "" for stage in Stage}
-    files["queue/README.md"] = _README
-    files["queue/aq.yaml"] = f"# Fleet settings; every key is optional. See the README.\ncadence: {cadence}\n"
-    if beats != "refs":
-        # Written down for every machine that joins: hosts see only the beats of one place.
-        files["queue/aq.yaml"] += f"beats: {beats}\n"
-    files["profiles/.gitkeep"] = ""
-    return files | starter_profiles()
-
-
-def starter_profiles() -> dict[str, str]:
-    """The profiles that a new queue begins with, by path."""
-    folder = resources.files("aq.ledger") / "starter"
-    found = sorted(folder.iterdir(), key=lambda each: each.name)
-    return {f"{PROFILES}/{each.name}": each.read_text("utf-8") for each in found if each.name.endswith(".md")}
 
 
 def check_branch(branch: str) -> str:
@@ -141,11 +118,11 @@ def _initialize(folder: Path, url: str, branch: str) -> Made:
         clone = _worktree_for(repo, branch)
     paths = locate_clone(clone)
     with Repo(clone, expand_vars=False) as repo:
-        remote, url, note = _remote(repo, paths, url, branch)
+        remote, url, note = find_hub(repo, paths, url, branch)
         config = QueueConfig(url, branch, remote)
-        beats = _probe_beats(paths, config)
+        beats = probe_beats(paths, config)
         config = QueueConfig(url, branch, remote, beats)
-        joined = _remote_has(config)
+        joined = has_queue(config)
         created = False
         if joined:
             _check_out(repo, config, again=unfinished)
@@ -192,68 +169,6 @@ def _worktree_for(repo: Repo, branch: str) -> Path:
     return beside
 
 
-def _remote(repo: Repo, paths: QueuePaths, url: str, branch: str) -> tuple[str, str, str]:
-    names = {remote.name: remote.url for remote in repo.remotes}
-    if url:
-        check_url(url)
-        url = _absolute(url)
-        for name, known in names.items():
-            if known == url:
-                return name, url, ""
-        name = "aq" if "origin" in names else "origin"
-        if name in names:
-            repo.git.remote("set-url", name, url)
-        else:
-            repo.git.remote("add", name, url)
-        return name, url, ""
-    if "aq" in names:
-        return "aq", names["aq"], ""
-    hub = paths.hub
-    if "origin" in names and (names["origin"] == str(hub) or _has_queue(repo, branch)):
-        return "origin", names["origin"], ""
-    if not hub.exists():
-        making = hub.with_name("hub.new")
-        shutil.rmtree(making, ignore_errors=True)
-        Repo.init(making, bare=True, mkdir=True, initial_branch="main", expand_vars=False).close()
-        for name, value in {
-            "gc.cruftPacks": "true",
-            "gc.pruneExpire": "1.day",
-            "receive.denyNonFastForwards": "true",
-            "receive.denyDeletes": "false",
-        }.items():
-            check(["--git-dir", str(making), "config", name, value])
-        making.rename(hub)
-    name = "aq" if "origin" in names else "origin"
-    repo.git.remote("add", name, str(hub))
-    return (
-        name,
-        str(hub),
-        "this machine holds the only copy of the queue; `aq remote set URL` moves it to a forge",
-    )
-
-
-def _absolute(url: str) -> str:
-    """A path that means the same wherever git is started."""
-    return str(Path(url).resolve()) if is_local(url) and not url.startswith("file://") else url
-
-
-def _has_queue(repo: Repo, branch: str) -> bool:
-    """Whether this clone of `origin` brought a queue along: only then is origin the hub unasked."""
-    settings = f"refs/remotes/origin/{branch}:{SETTINGS}"
-    return run(["cat-file", "-e", settings], cwd=Path(str(repo.working_tree_dir))).code == 0
-
-
-def _remote_has(config: QueueConfig) -> bool:
-    done = run(
-        ["ls-remote", "--exit-code", "--heads", "--", config.url, f"refs/heads/{config.branch}"], timeout=60
-    )
-    if done.code not in (0, 2):
-        from aq.ledger.gitproc import unreachable
-
-        raise unreachable(config.url, done)
-    return done.code == 0
-
-
 def _check_out(repo: Repo, config: QueueConfig, *, again: bool) -> None:
     """Take the queue branch of the remote into a clone that does not have it."""
     try:
@@ -289,8 +204,8 @@ def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
         paths.append(name)
     attributes = clone / ".gitattributes"
     text = attributes.read_text("utf-8") if attributes.exists() else ""
-    if _ATTRIBUTES not in text:
-        attributes.write_text(text + _ATTRIBUTES, encoding="utf-8", newline="\n")
+    if ATTRIBUTES not in text:
+        attributes.write_text(text + ATTRIBUTES, encoding="utf-8", newline="\n")
     if run(["cat-file", "-e", f"HEAD:{SETTINGS}"], cwd=clone).code:
         _commit(repo, clone, [".gitattributes", *paths])
     done = run(
@@ -328,55 +243,9 @@ def _track(repo: Repo, config: QueueConfig) -> None:
         repo.git.config(f"{key}.merge", f"refs/heads/{config.branch}")
 
 
-def _probe_beats(paths: QueuePaths, config: QueueConfig) -> str:
-    """Whether the remote takes refs outside heads and tags; some forges do not (rule 5)."""
-    store = Store(paths)
-    store.ensure()
-    from aq.core.instants import instant
-    from aq.ledger.commits import Committer, Identity
-    from aq.ledger.objects import Objects, PlumbingObjects
-
-    sha256 = store.is_sha256
-    objects = (PlumbingObjects if sha256 else Objects)(store.git_dir)
-    committer = Committer(objects, 32 if sha256 else 20)
-    oid = committer.raw_commit(
-        committer.empty_tree(), (), "probe\n", Identity("aq", "aq@aq.invalid"), instant(0)
-    )
-    remote = Remote(config.url, config.branch, store.git_dir, "probe")
-    verdict = remote.push([PushSpec(oid, "refs/aq/probe")])["refs/aq/probe"].verdict
-    if verdict is Verdict.POLICY:
-        return "branches"
-    run(["--git-dir", str(store.git_dir), "push", "--quiet", "--", config.url, ":refs/aq/probe"], timeout=60)
-    return "refs"
-
-
 def _exclude_logs(paths: QueuePaths) -> None:
     exclude = paths.common / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
     text = exclude.read_text("utf-8") if exclude.exists() else ""
     if "/logs/*/" not in text:
         exclude.write_text(text + "/logs/*/\n", encoding="utf-8")
-
-
-def move_remote(paths: QueuePaths, config: QueueConfig, url: str) -> QueueConfig:
-    """Push the queue to another hub and use that one from now on. The old hub is left as it is."""
-    check_url(url)
-    url = _absolute(url)
-    moved = QueueConfig(url, config.branch, config.remote, config.beats)
-    store = Store(paths)
-    tip = store.seen_tip()
-    if not tip:
-        raise AqError("nothing was fetched from the present remote yet", "run `aq status` first")
-    verdict = Remote(url, config.branch, store.git_dir, "move").push(
-        [PushSpec(tip, f"refs/heads/{config.branch}")]
-    )[f"refs/heads/{config.branch}"]
-    if verdict.verdict not in (Verdict.OK, Verdict.UP_TO_DATE):
-        raise AqError(
-            f"{url} did not take the queue: {verdict.words}",
-            "the new remote's branch must be empty, or hold this same queue",
-        )
-    with Repo(paths.clone, expand_vars=False) as repo:
-        repo.git.remote("set-url", config.remote, url)
-    moved = QueueConfig(url, config.branch, config.remote, _probe_beats(paths, moved))
-    save_config(paths, moved)
-    return moved

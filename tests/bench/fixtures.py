@@ -24,8 +24,9 @@ from aq.core.operations import Claim
 from aq.core.record import Record, Run, Verdict
 from aq.ledger.commits import Identity
 from aq.ledger.ledger import Ledger
+from aq.ledger.newqueue import queue_files
 from aq.ledger.paths import QueuePaths
-from aq.ledger.setup import initialize, queue_files
+from aq.ledger.setup import initialize
 from aq.ledger.store import QueueConfig, Store
 
 BRANCH = "refs/heads/main"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aq.core.lifecycle import Stage
-from aq.ledger.setup import starter_profiles
+from aq.ledger.newqueue import starter_profiles
 from tests.support.fleet import Fleet, git, perform
 from tests.support.story import Story, hand_write, story
 

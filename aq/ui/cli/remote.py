@@ -18,7 +18,7 @@ def remote(
 ) -> None:
     """Show the hub, or move the queue to another one. The old hub keeps its copy."""
     from aq.ledger.gitproc import locate_clone
-    from aq.ledger.setup import move_remote
+    from aq.ledger.hub import move_remote
     from aq.ledger.store import load_config
 
     paths = locate_clone(Path.cwd())
