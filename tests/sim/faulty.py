@@ -147,7 +147,7 @@ def land_anything(real: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, snapshot: real(replace(self, pushed=True), snapshot)
 
 
-def without_patience(memory: Memory, planned: Plan, clock: float, patience: float, me: str) -> Memory:
+def without_patience(memory: Memory, planned: Plan, clock: float, *_: object) -> Memory:
     return Memory({each.job: (each.host, clock) for each in planned.assignments})
 
 

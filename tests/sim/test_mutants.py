@@ -39,6 +39,12 @@ def test_a_fault_in_the_protocol_is_found(name: str) -> None:
     assert not run(outcome.options).law, "the same run of the sound protocol"
 
 
+@pytest.mark.parametrize("name", MUTANTS)
+def test_each_fault_fits_into_the_protocol_as_it_is_now(name: str) -> None:
+    with mutated(name):
+        run(Options.of(3, steps=300))
+
+
 def test_the_document_names_each_fault_and_says_what_it_is() -> None:
     assert {name: row["what"] for name, row in ROWS.items()} == {
         name: what for name, (what, _) in MUTANTS.items()
