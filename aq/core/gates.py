@@ -141,7 +141,7 @@ def auto_blockers(job: Job, settings: Settings) -> tuple[str, ...]:
     """Why a host may not ship a job by itself. Empty when it may: the job's policy is auto, verify passed,
     the risk is low, and no gate is closed."""
     record, reasons = job.record, []
-    if job.manifest.review_policy.mode != "auto":
+    if not job.manifest.review_policy.by_hosts:
         reasons.append("its review-policy is not auto")
     if job.stage is not Stage.TESTING or record.verdict is None or record.verdict.result != PASSED:
         reasons.append("verify did not pass it")

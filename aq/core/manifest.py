@@ -87,6 +87,11 @@ class ReviewPolicy:
     reviewers: tuple[str, ...] = ()
     approvals: int = 0
 
+    @property
+    def by_hosts(self) -> bool:
+        """Whether the hosts ship the work, without a person."""
+        return self.mode == "auto"
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -141,7 +141,7 @@ class Snapshot:
     def for_hosts_to_ship(self) -> Iterator[Job]:
         """The jobs in testing that the hosts are to ship, once nothing is against it."""
         tested = self.jobs(Stage.TESTING)
-        return (job for job in tested if job.manifest.review_policy.mode == "auto" and not job.problem)
+        return (job for job in tested if job.manifest.review_policy.by_hosts and not job.problem)
 
     def leased(self) -> Iterator[Job]:
         """The jobs that a host holds."""

@@ -190,7 +190,7 @@ class Looking:
             return False
         run, name = record.last_run, asked.profile or settings.defaults.profile
         profile = pinned(name, run.profile, self.cache.profile) if run and name else None
-        return applied(asked, profile or NO_PROFILE, settings.defaults).review_policy.mode == "auto"
+        return applied(asked, profile or NO_PROFILE, settings.defaults).review_policy.by_hosts
 
 
 def _stage(folder: str) -> Stage | None:

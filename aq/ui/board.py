@@ -168,7 +168,7 @@ def _tested(job: Job, settings: Settings) -> str:
     closed = gates(job, settings)
     if closed:
         return f"{closed[0].why}: {closed[0].do}"
-    auto = auto_blockers(job, settings) if job.manifest.review_policy.mode == "auto" else ()
+    auto = auto_blockers(job, settings) if job.manifest.review_policy.by_hosts else ()
     return f"waits for `aq ship {job.id}`{f', {auto[0]}' if auto else ''}"
 
 

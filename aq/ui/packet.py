@@ -82,7 +82,7 @@ def packet_of(job: Job, settings: Settings, now: Instant) -> Packet:
         risk=risk_now(record, settings.risk),
         gates=gates(job, settings),
         approved=tuple(note.by for note in record.approvals),
-        auto=auto_blockers(job, settings) if job.manifest.review_policy.mode == "auto" else (),
+        auto=auto_blockers(job, settings) if job.manifest.review_policy.by_hosts else (),
         deliver=job.manifest.deliver,
     )
 
