@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,8 @@ class Pusher:
         self._began = 0.0
         self._crowd = 0.0
         self._longest = MAX_SLEEP
-        # Whether the beat goes without the queue's push, and whether it did not arrive because of that.
-        self._apart = self._behind = False
+        # Whether the queue's commits go without the beat, and whether one is still owed in the end.
+        self._apart = self._owed = False
 
     def perform(
         self, operations: Sequence[Operation], beat: BeatWriter | None, seconds: float = SECONDS
@@ -78,17 +79,21 @@ class Pusher:
         started = self._began = time.monotonic()
         self._longest = min(MAX_SLEEP, seconds / 2)
         self._apart = False
+        self._owed = self._owed and beat is None
         try:
             for attempt in range(_ROUNDS):
                 asked = self._settle(results) | asked
                 todo = [op for op_id, op in asked.items() if op_id not in results]
                 self._round(todo, results, None if self._apart else beat, fresh=attempt > 0)
-                if len(results) >= len(asked) or time.monotonic() - started > seconds:
+                late = time.monotonic() - started > seconds and not self._apart
+                if late or len(results) >= len(asked):
                     break
-            if beat and self._behind:
-                self._beat_alone(beat)
         except TryLaterError as error:
             why = error.what
+        if beat and self._owed:
+            # What keeps the queue's commits back keeps no sign of life back.
+            with suppress(TryLaterError):
+                self._beat_alone(beat)
         return [results.get(op_id) or Waiting(op, why) for op_id, op in asked.items()]
 
     def _sleep(self, losses: float) -> None:
@@ -113,6 +118,8 @@ class Pusher:
         elif pushed.verdict is Verdict.BROKEN:
             raise MissingObjectError(f"the push {pushed.verdict}: {pushed.words}")
         elif pushed.verdict is Verdict.POLICY:
+            if beat and self._owed:
+                self._beat_alone(beat)
             self._one_by_one(stack, pushed, results)
         else:
             # A cached tip may just be old; a loss on a fresh one shows that the hub is crowded. That is
@@ -127,7 +134,7 @@ class Pusher:
     def _beat_alone(self, beat: BeatWriter) -> None:
         spec = beat.prepare(self.ledger.tip, self.ledger.config.beat_refs)
         beat.settle(self.ledger.remote.push([spec])[spec.ref])
-        self._behind = False
+        self._owed = False
 
     def _build_fresh(self, todo: list[Operation]) -> tuple[Stack | None, list[Refused]]:
         """The stack on the cached tip; when all is refused, on a tip that was just fetched: the
@@ -182,6 +189,8 @@ class Pusher:
                 results.update({each.operation.op_id: each for each in stack.built if landed})
                 return operations
             self._sleep(look)
+        # The remote answers each fetch: a beat gets through.
+        self._owed = True
         raise TryLaterError("the outcome of the last push is not known yet", "the next try settles it")
 
     def _build(self, operations: Sequence[Operation]) -> tuple[Stack | None, list[Refused]]:
@@ -227,8 +236,8 @@ class Pusher:
         if beat:
             told = verdicts[beat.ref]
             beat.settle(told)
-            self._behind = told.verdict is Verdict.TOGETHER
-            if verdicts[head].verdict is Verdict.TOGETHER and not self._behind:
+            self._owed = told.verdict is Verdict.TOGETHER
+            if verdicts[head].verdict is Verdict.TOGETHER and not self._owed:
                 # The hub does not take the beat: the queue does not wait for that.
                 return self.ledger.remote.push(specs[:1])[head]
         return verdicts[head]

@@ -90,7 +90,7 @@ _LOST = (
     "incorrect old value",
 )
 # Of a ref in an atomic push that is not the cause, or of all refs when the hub does not tell the cause.
-_TOGETHER = ("atomic push fail", "atomic transaction failed")
+_TOGETHER = ("atomic push fail", "atomic transaction failed", "transaction aborted")
 _NOT_ATOMIC = "does not support --atomic"
 
 
@@ -204,7 +204,7 @@ class Remote:
         All or none, because git packs what a ref would bring even when its lease says no and only another
         ref goes on: with a new tip on the hub that is not here, that is the whole history, each time."""
         done = self._pushed(specs, ["--atomic"] if len(specs) > 1 else [])
-        if _NOT_ATOMIC in done.err:
+        if len(specs) > 1 and _NOT_ATOMIC in done.err:
             # The last ones first: peers that see a claim see the beat that covers it.
             return {ref: each for spec in reversed(specs) for ref, each in self.push([spec]).items()}
         return self._verdicts(specs, done)

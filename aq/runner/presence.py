@@ -47,7 +47,11 @@ def compose(runner: State) -> Beat:
     for operation in runner.pending.values():
         if isinstance(operation, (Claim, VerifyClaim)):
             job = runner.ledger.snapshot().find(operation.job) if runner.ledger.tip else None
-            leases.append(f"{operation.job}:{(job.record.epoch if job else 0) + 1}:{operation.nonce}")
+            lease = job.lease if job else None
+            # A claim may have landed a moment before its result is known.
+            landed = lease is not None and lease.nonce == operation.nonce
+            epoch = job.record.epoch if job else 0
+            leases.append(f"{operation.job}:{epoch if landed else epoch + 1}:{operation.nonce}")
     me = runner.me
     return Beat(
         host=me.host,

@@ -16,7 +16,16 @@ from aq.ledger.beatwriter import BeatWriter, HostNameInUseError
 from aq.ledger.ledger import Ledger
 from aq.ledger.store import load_config
 from tests.support.fleet import FAST, Fleet, add, beat, claim_of, git, landed, wait_until
-from tests.support.remotes import Pushes, decline_refs, kill_client_once, lose_every_race, unhook
+from tests.support.remotes import (
+    Pushes,
+    decline_refs,
+    fetches_fail,
+    hook,
+    kill_client_once,
+    lose_every_race,
+    served,
+    unhook,
+)
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 QUICK = "---\nengine: shell\n---\ntrue\n"
@@ -107,7 +116,7 @@ def test_a_beat_arrives_though_every_race_is_lost(fleet: Fleet, tmp_path: Path) 
     assert ref(fleet) == writer.last
 
 
-@pytest.mark.parametrize("alone", [False, True], ids=["the beat's ref is locked", "no atomic pushes"])
+@pytest.mark.parametrize("alone", [False, True], ids=["the beat's ref cannot be", "no atomic pushes"])
 def test_the_queue_push_lands_where_the_two_cannot_go_together(
     fleet: Fleet, tmp_path: Path, alone: bool
 ) -> None:
@@ -117,11 +126,52 @@ def test_the_queue_push_lands_where_the_two_cannot_go_together(
     if alone:
         git(fleet.hub, "config", "receive.advertiseAtomic", "false")
     else:
-        lock = fleet.hub / "refs" / "aq" / "hosts" / "ada.lock"
-        lock.parent.mkdir(parents=True)
-        lock.touch()
-    landed(*ada.perform([claim_of("one", "ada")], writer))
+        git(fleet.hub, "update-ref", "refs/aq/hosts/ada/below", "main")
+    landed(*ada.perform([claim_of("one", "ada")], writer, 0.0))
     assert writer.confirmed == alone
+
+
+def test_a_beat_arrives_though_nothing_can_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path / "served", monkeypatch) as (fleet, _):
+        ada, bob = fleet.machine("ada").ledger(), fleet.machine("bob").ledger()
+        landed(add(ada, "one"))
+        bob.fetch()
+        landed(add(ada, "two"))
+        writer = writer_of(bob, tmp_path, "bob")
+        with fetches_fail(tmp_path / "served"):
+            (result,) = bob.perform([claim_of("one", "bob")], writer)
+        assert isinstance(result, Waiting)
+        assert writer.confirmed
+
+
+def test_a_beat_arrives_though_the_outcome_of_a_push_stays_unknown(fleet: Fleet, tmp_path: Path) -> None:
+    ada = fleet.machine("ada").ledger()
+    landed(add(ada, "one"))
+    hook(fleet.hub, "reference-transaction", "[ $1 != prepared ] || ! grep -q refs/heads/main")
+    writer = writer_of(ada, tmp_path)
+    (result,) = ada.perform([claim_of("one", "ada")], writer)
+    assert isinstance(result, Waiting)
+    assert ada.pusher.unsettled
+    assert writer.confirmed
+
+
+def test_a_beat_does_not_wait_for_what_the_remote_declines(fleet: Fleet, tmp_path: Path) -> None:
+    ada = fleet.machine("ada").ledger()
+    for name in ("one", "two"):
+        landed(add(ada, name))
+    decline_refs(fleet.hub, "refs/heads/main")
+    offered = Pushes(fleet.hub, "pre-receive")
+    writer = writer_of(ada, tmp_path)
+    results = ada.perform([claim_of("one", "ada"), claim_of("two", "ada")], writer)
+    assert all(isinstance(result, Waiting) for result in results)
+    assert writer.confirmed
+    assert [set(push) for push in offered.all()[:3]] == [
+        {"refs/heads/main", "refs/aq/hosts/ada"},
+        {"refs/aq/hosts/ada"},
+        {"refs/heads/main"},
+    ]
 
 
 def test_renewals_never_touch_the_queue_branch(fleet: Fleet, tmp_path: Path) -> None:

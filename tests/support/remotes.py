@@ -16,6 +16,7 @@ from tests.support.fleet import FAST, Fleet
 _SSH = """#!/bin/sh
 for command; do :; done
 echo "$command" >> '{log}'
+case $command in *upload-pack*) [ ! -e '{log}.deaf' ] || exit 1 ;; esac
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 exec setsid sh -c "$command"
 """
@@ -188,6 +189,15 @@ def served(
         yield fleet, Server(log)
     finally:
         fleet.end()
+
+
+@contextmanager
+def fetches_fail(root: Path) -> Iterator[None]:
+    """The hub that is served there answers pushes only."""
+    deaf = root / "ssh.log.deaf"
+    deaf.touch()
+    yield
+    deaf.unlink()
 
 
 @contextmanager
