@@ -15,6 +15,7 @@ from aq.core.lifecycle import Stage
 from aq.core.operations import Release
 from aq.host.memory import HostMemory
 from aq.host.rundir import RunDir, RunNote
+from aq.runner.presence import compose
 from tests.runner.hosts import engines, host, waiting_job
 from tests.support.fleet import HELLO, Fleet, add, claim_of, git, landed, op, perform
 from tests.support.remotes import away
@@ -52,6 +53,19 @@ def test_a_refused_job_is_named_in_the_beat_and_left_waiting(
         assert ada.until(refused) == f"cwd {tmp_path}/nowhere does not exist here"
         assert ada.job("job").record.epoch == 0  # type: ignore[union-attr]
         assert not any(line.startswith("claim ") for line in fleet.events())
+
+
+def test_a_beat_names_a_claim_by_one_lease_before_and_after_it_landed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landed(add(fleet.you.ledger(), "job", PLAIN))
+    with host(fleet, monkeypatch, start=False) as ada:
+        runner, claim = ada.runner, claim_of("job", "ada")
+        runner.ledger.fetch()
+        runner.pending[claim.op_id] = claim
+        assert compose(runner).leases == (f"job:1:{claim.nonce}",)
+        landed(perform(runner.ledger, claim))
+        assert compose(runner).leases == (f"job:1:{claim.nonce}",)
 
 
 def test_a_host_that_can_takes_what_another_refuses(
