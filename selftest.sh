@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 python=${PYTHON:-python3}
 venv=${AQ_VENV:-.venv}
-jobs=${AQ_TEST_JOBS:-2}
+jobs=${AQ_TEST_JOBS:-}
 # The tests start aq a thousand times over: its modules are compiled once, not each time.
 unset PYTHONDONTWRITEBYTECODE
 
@@ -21,6 +21,8 @@ step "environment in $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 PATH="$(cd "$venv/bin" && pwd):$PATH"
 
+cores=$(python -c 'import os; print(os.cpu_count() or 2)')
+
 step "lint"
 ruff check .
 ruff format --check .
@@ -29,9 +31,10 @@ mypy
 step "floors"
 lint-imports >/dev/null || { lint-imports; exit 1; }
 step "core: every branch"
-python -m pytest -n "$jobs" --no-cov-on-fail --cov=aq.core --cov-branch --cov-fail-under=100 tests/core
+python -m pytest -n "${jobs:-$cores}" --no-cov-on-fail --cov=aq.core --cov-branch --cov-fail-under=100 tests/core
 step "tests"
-python -m pytest -n "$jobs" --ignore=tests/core "$@"
+# Many of these wait for a beat, a lease or a second host: one more than there are cores.
+python -m pytest -n "${jobs:-$((cores + 1))}" --dist worksteal --ignore=tests/core "$@"
 step "end to end: two hosts through the installed command, and nothing is left of them"
 folder=$(mktemp -d)
 TMPDIR=$folder aq demo --clean
