@@ -91,7 +91,7 @@ def decide(runner: State) -> list[Operation]:
     if not may_claim(runner):
         return operations
     give_way(runner, planned)
-    mine = [each for each in planned.of(runner.me.host) if not runner.busy(each.job)]
+    mine = [e for e in planned.of(runner.me.host) if not runner.busy(e.job) and not runner.runs(e.job)]
     for assignment in mine[: _room(runner)]:
         operations += _claim(runner, assignment)
     return operations

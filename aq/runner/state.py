@@ -130,6 +130,11 @@ class State:
         """Whether an operation about the job is on its way."""
         return any(operation.about == job for operation in self.pending.values())
 
+    def runs(self, job: str) -> bool:
+        """Whether a run of the job is still here, be it one that lost its lease and is being stopped: two
+        would share a folder."""
+        return any(fence.job == job for fence in self.held)
+
     def why_not(self, job: Job) -> str:
         """Why this host refuses a job, or nothing. One job must not end the loop of all."""
         try:

@@ -12,7 +12,7 @@ import pytest
 from aq.core.errors import TryLaterError
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
-from aq.core.operations import Release
+from aq.core.operations import Cancel, Release, Requeue
 from aq.host.memory import HostMemory
 from aq.host.rundir import RunDir, RunNote
 from aq.runner.presence import compose
@@ -66,6 +66,21 @@ def test_a_beat_names_a_claim_by_one_lease_before_and_after_it_landed(
         assert compose(runner).leases == (f"job:1:{claim.nonce}",)
         landed(perform(runner.ledger, claim))
         assert compose(runner).leases == (f"job:1:{claim.nonce}",)
+
+
+def test_a_job_does_not_begin_beside_its_own_earlier_run(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log, linger = tmp_path / "log", "sleep 1.5; echo end.$AQ_EPOCH >> {0}; exit 1"
+    script = "trap '" + linger + "' TERM\necho begin.$AQ_EPOCH >> {0}\nwhile :; do sleep 0.05; done\n"
+    with host(fleet, monkeypatch) as ada:
+        you = fleet.you.ledger()
+        landed(add(you, "job", "---\nengine: shell\n---\n" + script.format(log)))
+        ada.until(lambda: log.exists() and "begin.1" in log.read_text())
+        landed(perform(you, Cancel(**op(), job="job")))
+        landed(perform(you, Requeue(**op(), job="job")))
+        ada.until(lambda: "begin.2" in log.read_text())
+        assert log.read_text().split() == ["begin.1", "end.1", "begin.2"]
 
 
 def test_a_host_that_can_takes_what_another_refuses(

@@ -66,7 +66,8 @@ class Laws:
         self.files = Files()
         self.auditor = Auditor(self.files)  # type: ignore[arg-type]
         self.live: dict[tuple[str, int, int], SimRun] = {}
-        self.claimed: set[str] = set()
+        # The line of history that each claim came in: its answer may be overtaken by a rewind.
+        self.claimed: dict[str, int] = {}
         self.signs: dict[str, list[float]] = {}
         self.operations: set[str] = set()
         self.lines = 0
@@ -143,7 +144,7 @@ class Laws:
         job = commit.snapshot.find(operation.job)
         assert job
         assert job.lease
-        self.claimed.add(job.lease.fence.key)
+        self.claimed[job.lease.fence.key] = self.lines
         self.depths[job.lease.fence.key] = commit.depth
         self._budget(commit.snapshot)
         self.signs[job.lease.fence.key] = [self.world.works.now]
@@ -237,12 +238,16 @@ class Laws:
 
     def started(self, run: SimRun) -> None:
         """A process of a run begins."""
-        key = (run.fence.job, run.fence.epoch, self.lines)
+        if run.fence.key not in self.claimed:
+            self.broken("twice", f"{run.fence.key} runs on {run.host.name} without a claim in the queue")
+        key = (run.fence.job, run.fence.epoch, self.claimed[run.fence.key])
         other = self.live.get(key)
         if other:
             self.broken("twice", f"{run.fence.key} runs on {run.host.name} and on {other.host.name}")
-        if run.fence.key not in self.claimed:
-            self.broken("twice", f"{run.fence.key} runs on {run.host.name} without a claim in the queue")
+        if any(one.host is run.host and one.fence.job == run.fence.job for one in self.live.values()):
+            self.broken(
+                "twice", f"{run.fence.key} begins on {run.host.name} beside an earlier run"
+            )
         self.live[key] = run
 
     def ended(self, run: SimRun) -> None:
