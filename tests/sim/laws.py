@@ -146,7 +146,9 @@ class Laws:
         assert job.lease
         self.claimed[job.lease.fence.key] = self.lines
         self.depths[job.lease.fence.key] = commit.depth
-        self._budget(commit.snapshot)
+        if isinstance(operation, Claim):
+            # Asked by a claim of new work only: what others cost above their reservation is known later.
+            self._budget(commit.snapshot)
         self.signs[job.lease.fence.key] = [self.world.works.now]
         held = [one for one in commit.snapshot.leased() if one.lease and one.lease.host == host.name]
         if len(held) > host.slots:
@@ -245,9 +247,7 @@ class Laws:
         if other:
             self.broken("twice", f"{run.fence.key} runs on {run.host.name} and on {other.host.name}")
         if any(one.host is run.host and one.fence.job == run.fence.job for one in self.live.values()):
-            self.broken(
-                "twice", f"{run.fence.key} begins on {run.host.name} beside an earlier run"
-            )
+            self.broken("twice", f"{run.fence.key} begins on {run.host.name} beside an earlier run")
         self.live[key] = run
 
     def ended(self, run: SimRun) -> None:
