@@ -33,8 +33,7 @@ lint-imports >/dev/null || { lint-imports; exit 1; }
 step "core: every branch"
 python -m pytest -n "${jobs:-$cores}" --no-cov-on-fail --cov=aq.core --cov-branch --cov-fail-under=100 tests/core
 step "tests"
-# Many of these wait for a beat, a lease or a second host: one more than there are cores.
-python -m pytest -n "${jobs:-$((cores + 1))}" --dist worksteal --ignore=tests/core "$@"
+python -m pytest -n "${jobs:-$cores}" --dist worksteal --ignore=tests/core "$@"
 step "end to end: two hosts through the installed command, and nothing is left of them"
 folder=$(mktemp -d)
 TMPDIR=$folder aq demo --clean

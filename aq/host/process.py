@@ -25,8 +25,10 @@ _SHELL_SIGNALS = 128
 MAX_LINE = 1024 * 1024
 # How long a pipe may give nothing after everything that could write to it is gone.
 _DRAIN_SECONDS = 5.0
-# And how long it may go on: what got away from us, and goes on writing, is not listened to for good.
+# And how long it may go on: what got away from us, and goes on writing, is not listened to for good. The
+# time in which we take in what was read does not count, up to the third: that is no silence of the pipe.
 _DRAIN_MOST = 10.0
+_DRAIN_LONGEST = 60.0
 # When its parent dies this shell reads end of file, and takes the engine's group with it. It is there
 # before the engine is, and told whom to watch: no engine runs unwatched while a shell starts.
 _LIFELINE = 'read -r group || exit; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
@@ -77,6 +79,8 @@ class Child:
         self.stopped = ""
         self.tail: deque[str] = deque(maxlen=40)
         self.last_output = time.monotonic()
+        # The pipes, by whether it is stderr, of which something was read that is not in the log yet.
+        self._taking_in: set[bool] = set()
         self._known: dict[int, float] = {}
         self._stop_lock = threading.Lock()
         self._over = False
@@ -159,10 +163,13 @@ class Child:
         with contextlib.suppress(OSError, ValueError), pipe:
             while (chunk := os.read(pipe.fileno(), _CHUNK)) and not self._over:
                 self.last_output = time.monotonic()
+                self._taking_in.add(stderr)
                 if raw:
                     raw.write(chunk)
                 told = self._told(lines.feed(chunk), stderr=stderr) if self._on_line else chunk
                 self.tail.extend(log.write(told))
+                self._taking_in.discard(stderr)
+        self._taking_in.discard(stderr)
         self.tail.extend(log.write(self._told(lines.rest(), stderr=stderr)))
         self.tail.extend(log.close())
         if raw:
@@ -214,12 +221,19 @@ class Child:
         if self._pumping or self._survivors():
             self._end(self._survivors())
             # Nobody of ours writes any more: what is in the pipes is read to its end.
-            deadline = time.monotonic() + _DRAIN_MOST
-            while self._pumping and time.monotonic() < min(deadline, self.last_output + _DRAIN_SECONDS):
-                self._join_pumps(0.5)
+            self._drain()
         self._over = True
         self._tell_lifeline("done\n")
         self._close_logs()
+
+    def _drain(self) -> None:
+        end, listened, silent = time.monotonic() + _DRAIN_LONGEST, 0.0, 0.0
+        while self._pumping and time.monotonic() < end and listened < _DRAIN_MOST and silent < _DRAIN_SECONDS:
+            heard = self.last_output
+            self._join_pumps(0.5)
+            if not self._taking_in:
+                listened += 0.5
+                silent = silent + 0.5 if self.last_output == heard else 0.0
 
     @property
     def _pumping(self) -> bool:

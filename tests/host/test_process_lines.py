@@ -52,6 +52,22 @@ def heard(tmp_path: Path) -> Iterator[Heard]:
     sweep(made.run_id, 0.1)
 
 
+def test_what_is_slow_to_take_in_is_no_silence_of_the_pipe(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aq.host.process._DRAIN_SECONDS", 0.5)
+    take_in = heard.line
+
+    def slowly(text: str, stderr: bool) -> list[str]:
+        time.sleep(0.2)
+        return take_in(text, stderr)
+
+    monkeypatch.setattr(heard, "line", slowly)
+    heard.child("seq 12").wait(60)
+    assert [text for text, _ in heard.lines] == [str(n) for n in range(1, 13)]
+    assert (heard.root / "log").read_text().split() == [str(n) for n in range(1, 13)]
+
+
 HOLDERS = {
     "standard output": "setsid sleep 300 2> /dev/null &",
     "standard error": "setsid sleep 300 > /dev/null &",
