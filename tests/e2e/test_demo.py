@@ -14,10 +14,10 @@ from tests.support.processes import left_over
 LIMIT = 60
 
 
-def _demo(folder: Path) -> tuple[subprocess.CompletedProcess[str], float]:
+def _demo(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], float]:
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "aq", "demo"],
+        [sys.executable, "-m", "aq", "demo", *options],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder)},
         stdin=subprocess.DEVNULL,
@@ -29,11 +29,10 @@ def _demo(folder: Path) -> tuple[subprocess.CompletedProcess[str], float]:
     return done, time.monotonic() - started
 
 
-def test_the_demo_tells_the_whole_story_in_under_a_minute_and_its_history_is_legal(tmp_path: Path) -> None:
-    """That `--clean` leaves nothing is what selftest.sh tries."""
+def test_the_demo_tells_the_whole_story_in_under_a_minute_and_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
-    done, took = _demo(folder)
+    done, took = _demo(folder, "--clean")
     assert done.returncode == 0, done.stderr
     assert took < LIMIT
     for words in (
@@ -45,6 +44,15 @@ def test_the_demo_tells_the_whole_story_in_under_a_minute_and_its_history_is_leg
         assert words in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout
+    assert list(folder.iterdir()) == []
+    assert not left_over(folder)
+
+
+def test_a_kept_demo_says_where_it_is_and_its_history_is_legal(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    done, _ = _demo(folder)
+    assert done.returncode == 0, done.stderr
     (root,) = folder.iterdir()
     assert f"cd {root / 'you'}" in done.stdout
     seen = audit(root / "hub.git")
