@@ -196,8 +196,10 @@ def fetches_fail(root: Path) -> Iterator[None]:
     """The hub that is served there answers pushes only."""
     deaf = root / "ssh.log.deaf"
     deaf.touch()
-    yield
-    deaf.unlink()
+    try:
+        yield
+    finally:
+        deaf.unlink()
 
 
 @contextmanager
