@@ -8,13 +8,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq import __version__
 from aq.core.errors import AqError, FrozenError, TryLaterError
 from aq.core.instants import instant
+from aq.core.value import Value, replace
 from aq.host.place import TrustFiles, signed_mode
 from aq.ledger.clone import Clone
 from aq.ledger.commits import Identity
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from aq.runner.runner import Runner
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Value):
     """A clone and its queue, opened by one process."""
 
     paths: QueuePaths

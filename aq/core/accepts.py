@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aq.core.manifest import Manifest
+from aq.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Accepts:
+class Accepts(Value):
     """The only products, labels, priorities and repositories that a host takes. An empty list takes all."""
 
     products: tuple[str, ...] = ()

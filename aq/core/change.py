@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from aq.core.event import Event
 from aq.core.job import Job
 from aq.core.settings import Pause, Spend
+from aq.core.value import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class JobEdit:
+class JobEdit(Value):
     """One job's change. `before` is None for a new job."""
 
     before: Job | None
     after: Job
 
 
-@dataclass(frozen=True, slots=True)
-class PauseEdit:
+class PauseEdit(Value):
     """The kill switch set, or lifted when `value` is None."""
 
     value: Pause | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Value):
     """One commit to be: its message and its edits. `removed` names stray files, by path; `files` are others
     with their content."""
 
@@ -38,8 +35,7 @@ class Change:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Value):
     """Why an operation does not apply to this snapshot. `done` when it has its effect already."""
 
     reason: str

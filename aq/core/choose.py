@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from aq.core.eligible import host_blockers, resolve_engine
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.manifest import Manifest
 from aq.core.score import Score, Scorer
+from aq.core.value import Value
 
 NO_FREE_SLOT = "waits for a free slot"
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Value):
     """A job and the host it falls to. `verify` when only its verify is to be run; `score` says why this
     host."""
 
@@ -24,7 +23,7 @@ class Assignment:
     host: str
     engine: str
     verify: bool = False
-    score: Score | None = field(default=None, compare=False)
+    score: Score | None = None
 
 
 def rendezvous(host: str, job: str) -> bytes:

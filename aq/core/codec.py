@@ -3,40 +3,46 @@ file: whoever can push can write them."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, TypeVar, cast
+import re
+from collections.abc import Mapping
+from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from msgspec import ValidationError, convert
 
-from aq.core.document import decode, read_yaml
+from aq.core.document import decode, read_yaml, without_nothing
 from aq.core.errors import AqError, InvalidFileError
-from aq.core.parsing import without_nothing
 
-Value = TypeVar("Value")
+Made = TypeVar("Made")
 # A record of 20 full runs with their verdicts has about 1 500 events.
 MAX_OWN_EVENTS = 50_000
+# How msgspec ends an error: "- at `$.runs[0].attempt`".
+_WHERE = re.compile(r"(?P<what>.*?) - at `\$\.?(?P<path>.*)`", re.DOTALL)
+_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
-@lru_cache(maxsize=32)
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
-
-
-def decode_as(cls: type[Value], data: bytes, file: str) -> Value:
+def decode_as(cls: type[Made], data: bytes, file: str) -> Made:
     """A value from a YAML file. Raises InvalidFileError naming the file."""
     try:
         front, lines = read_yaml(decode(data), max_events=MAX_OWN_EVENTS)
     except InvalidFileError as error:
         raise error.located(file) from None
     try:
-        value: Value = _adapter(cast(Any, cls)).validate_python(without_nothing(front))
+        # A YAML file is read as text throughout: numbers are what the fields make of it.
+        return convert(without_nothing(front), cls, strict=False)
     except ValidationError as error:
-        first = error.errors()[0]
-        line = lines.get(tuple(first["loc"]), 1)
-        key = ".".join(str(part) for part in first["loc"])
-        raise InvalidFileError(
-            f"{key}: {first['msg']}", "`aq doctor` offers the repair", file=file, line=line
-        ) from None
+        raise _refusal(str(error), lines, file) from None
     except AqError as error:
         raise InvalidFileError(error.what, error.hint, file=file, line=1) from None
-    return value
+
+
+def _refusal(message: str, lines: Mapping[tuple[str | int, ...], int], file: str) -> InvalidFileError:
+    found = _WHERE.fullmatch(message)
+    what, path = (found["what"], found["path"]) if found else (message, "")
+    steps = tuple(int(index) if index else name for index, name in _STEP.findall(path))
+    key = ".".join(str(step) for step in steps)
+    return InvalidFileError(
+        f"{key}: {what}" if key else what,
+        "`aq doctor` offers the repair",
+        file=file,
+        line=lines.get(steps, 1),
+    )

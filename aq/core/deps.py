@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from aq.core.job import Job
 from aq.core.lifecycle import LIVE
 from aq.core.manifest import Deps
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value
 
 # A tangle of more jobs than this is told by the way of some.
 MAX_WAYS = 50
@@ -115,8 +115,7 @@ def _open_needs(name: str, snapshot: Snapshot) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Value):
     """One job of the graph. `stage` is empty for a job that nobody knows."""
 
     job: str

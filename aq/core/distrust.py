@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from aq.core.value import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class Distrust:
+class Distrust(Value):
     """Why each job is out of play, and each other file is not obeyed; `instead` names the blob that is read
     in a file's place, empty for none."""
 

@@ -17,6 +17,7 @@ import yaml
 from frontmatter.default_handlers import YAMLHandler
 
 from aq.core.errors import InvalidFileError
+from aq.core.value import Value
 
 MAX_FILE = 1024 * 1024
 MAX_FRONT_MATTER = 64 * 1024
@@ -30,8 +31,7 @@ _NOTHING = ("", "~", "null")
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Value):
     """A file with front matter: its mapping, the line of each key by path, and the text below."""
 
     front: dict[str, Any]
@@ -210,3 +210,10 @@ def read_document(data: bytes) -> Document:
     handler = _StrictHandler()
     front, body = frontmatter.parse(text, handler=handler)
     return Document(dict(front), handler.lines, body)
+
+
+def without_nothing(value: Any) -> Any:
+    """A mapping without the keys that have no value: `engine:` alone is the same as no engine."""
+    if isinstance(value, dict):
+        return {key: without_nothing(item) for key, item in value.items() if item is not None}
+    return value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from aq.core.lifecycle import Stage, Trigger
+from aq.core.value import Value
 
 # What changes the queue but no job's stage.
 FLEET_OPS = ("init", "pause", "resume", "accept-rewind", "signers", "accept")
@@ -13,8 +13,7 @@ _TRAILER = re.compile(r"^(Aq-[A-Za-z-]+): (.*)$")
 MAX_VALUE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Value):
     """One operation as its commit tells it. `extra` holds the trailers that only some have."""
 
     op: str

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.instants import Instant, require_instant
 from aq.core.lease import require_ttl
+from aq.core.value import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class Cooling:
+class Cooling(Value):
     """An engine that rests on a host: until when, the failure class that sent it, and how many such
     failures there were in a row."""
 
@@ -28,8 +27,7 @@ class Cooling:
         return f"rests until {self.until} ({self.failure})"
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(Value):
     """The heartbeat of one host: facts for the router and the leases it holds (rule 5). `resting` says
     why it takes no work for a while; `cooling` are the engines that rest: `engines` and `offers` are
     without them. `stalled` are the jobs whose engines have put nothing out for long."""
@@ -58,8 +56,7 @@ class Beat:
         require_ttl(self.ttl)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Value):
     """What an observer saw last of a lease: a token that changes while its holder lives, and the first
     and the last successful fetch that showed it unchanged (seconds on the observer's own clock)."""
 
@@ -81,8 +78,7 @@ def lapsed(evidence: Evidence, ttl: float, grace: float) -> bool:
     return evidence.last - evidence.since > ttl + grace
 
 
-@dataclass(frozen=True, slots=True)
-class Lapse:
+class Lapse(Value):
     """A lease that may be reclaimed: the token that stayed, and for how many seconds."""
 
     lease: str

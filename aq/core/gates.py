@@ -4,7 +4,6 @@ board, `aq review`, the audit, and the hosts that ship by themselves."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aq.core.change import Refusal
@@ -14,6 +13,7 @@ from aq.core.lifecycle import Stage
 from aq.core.record import Note, Record
 from aq.core.risk import Level, few, risk_now
 from aq.core.settings import Settings
+from aq.core.value import Value
 
 PASSED = "passed"
 _LIFT, _BACK = "lift it with `aq resume {}`", "send it back with `aq reject {} MESSAGE`"
@@ -33,8 +33,7 @@ class GateName(StrEnum):
 BEFORE_TESTING = (GateName.HOLD, GateName.SCOPE, GateName.VERDICT)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Value):
     """One closed gate. `why` goes on from the job's name; `do` says what opens it."""
 
     name: GateName

@@ -3,11 +3,10 @@ it rests, longer each time, and then tries one job (a black hole would empty the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from aq.core.eligible import AGENT_CLASS
 from aq.core.engine.policy import policy
 from aq.core.settle import Ending, Outcome
+from aq.core.value import Value, replace
 
 LIMIT = 3
 # A run that fails sooner than this says more about the host than about the job.
@@ -16,8 +15,7 @@ FIRST_REST, LONGEST_REST = 300.0, 4 * 3600.0
 _OWN_WORDS = ("agent", "crash", "unknown", "denied")
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(Value):
     """The jobs whose runs went bad here in a row, how often the host rested for that and until when (on
     its own clock), why, and whether a run ever went well."""
 

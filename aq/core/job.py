@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec.structs import force_setattr
 
 from aq.core.instants import Instant
 from aq.core.lease import Fence, Lease
@@ -10,10 +10,10 @@ from aq.core.lifecycle import ENDED, Stage
 from aq.core.manifest import PRIORITY_RANK, Manifest
 from aq.core.profile import NO_PROFILE, Profile
 from aq.core.record import Record
+from aq.core.value import Value, field, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Value):
     """One job at one commit. `folder` is relative to `queue/`; `problem` says why it is out of play;
     `profile` is as whom it runs: the manifest has its defaults already, and the budget that a person
     gave."""
@@ -32,7 +32,7 @@ class Job:
         # However a job is made: what is reserved, limited and shown is the budget that it has now.
         given = self.record.budget
         if given is not None and given != self.manifest.budget:
-            object.__setattr__(self, "manifest", replace(self.manifest, budget=given))
+            force_setattr(self, "manifest", replace(self.manifest, budget=given))
 
     @property
     def queued(self) -> Instant:

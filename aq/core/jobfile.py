@@ -4,7 +4,7 @@ parser, `aq schema` and the README's table come from. Values come out as a Manif
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AliasChoices,
@@ -194,10 +194,11 @@ class JobFile(Strict):
         None, "a schedule: stays in the inbox and submits a copy of itself for each period"
     )
     allowed_scope: Many[Glob] = _key((), "the only paths that the work may change", "allowed-scope")
-    review_policy: Review = _key(
-        ReviewPolicy(),
-        "manual, auto, or `{reviewers: [alice], approvals: 1}`",
-        "review-policy",
+    review_policy: Review = Field(
+        default=cast(Any, "manual"),
+        validate_default=True,
+        description="manual, auto, or `{reviewers: [alice], approvals: 1}`",
+        alias="review-policy",
     )
     deliver: Literal["branch", "merge", "pr"] = _key("branch", "how the work reaches the target repository")
     artifacts: Many[Glob] = _key((), "files to keep beside the log")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from aq.core.instants import Instant
@@ -13,6 +12,7 @@ from aq.core.operations import Fail, FixRound, Hold, Operation, Release, Unverif
 from aq.core.overrun import OVERRUN
 from aq.core.record import CheckResult
 from aq.core.settle import Ending, Outcome
+from aq.core.value import Value
 
 _SCRIPTS = "shell"
 _RED_BEFORE = "it failed before the engine began, too"
@@ -21,8 +21,7 @@ _ACCEPT = "`aq promote --override` accepts the work all the same"
 _VARIES = re.compile(r"\b\d+(?:[.:]\d+)*\s*(?:ms|m?s\b|sec\w*|min\w*|passed\b)|0x[0-9a-fA-F]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Value):
     """How far a run was when its checks were done. `round` counts its fix rounds so far; `askable` when
     its engine can be asked again in its workspace; `usd` and `tokens` are those of the whole run, None
     when unknown, and `seconds` its time; `baseline` is the check that failed before the engine began;

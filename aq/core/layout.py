@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aq.core.change import Change
 from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.record import Record
+from aq.core.value import Value
 
 QUEUE = "queue"
 SETTINGS = f"{QUEUE}/aq.yaml"
@@ -28,8 +28,7 @@ def folder_of(stage: Stage, at: Instant) -> str:
     return f"{stage}/{day(at).replace('-', '/')}" if stage is Stage.SHIPPED else str(stage)
 
 
-@dataclass(frozen=True, slots=True)
-class FileEdit:
+class FileEdit(Value):
     """One path: new `content`, an existing `blob`, or neither to remove it."""
 
     path: str

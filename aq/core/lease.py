@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aq.core.errors import AqError
 from aq.core.instants import Instant, require_instant
+from aq.core.value import Value
 
 MAX_TTL = 366 * 86400.0
 
@@ -16,8 +15,7 @@ def require_ttl(ttl: float) -> None:
         raise AqError(f"a ttl of {ttl} s is impossible", "it is between 0 and 366 days")
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Value):
     """What a holder must prove with every landing (DESIGN section 5, rule 7)."""
 
     job: str
@@ -31,8 +29,7 @@ class Fence:
         return f"{self.job}:{self.epoch}:{self.nonce}"
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Value):
     """The content of `<job>.lease.yaml`. `ttl` is in seconds; `nonce` makes each claim unique."""
 
     job: str

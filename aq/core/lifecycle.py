@@ -3,10 +3,10 @@ of its lease. Code, docs and audit all read this table; nothing else may know a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aq.core.errors import IllegalTransitionError
+from aq.core.value import Value
 
 
 class Stage(StrEnum):
@@ -68,8 +68,7 @@ class LeaseRule(StrEnum):
     AS_IS = "lease untouched"
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Value):
     """One row of the table. `source` is None for a job that is new."""
 
     trigger: Trigger

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from aq.core.instants import Instant
+from aq.core.value import Value, names, replace
 
 
 class Priority(StrEnum):
@@ -29,24 +29,21 @@ class CheckKind(StrEnum):
     GIT_CLEAN = "git_clean"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Value):
     """One verify step: a command line, a path, or `true` for git_clean."""
 
     kind: CheckKind
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deps:
+class Deps(Value):
     """Jobs that must have got as far as `shipped`, or only as far as `testing`."""
 
     shipped: tuple[str, ...] = ()
     testing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Value):
     """Ceilings for one job; None is no ceiling. `wall` is in seconds."""
 
     usd: float | None = None
@@ -69,8 +66,7 @@ FAILURE_CLASSES = (
 RETRIED_BY_DEFAULT = ("timeout", "verify_failed", "crash", "agent", "overloaded", "network", "unknown")
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Value):
     """How often a failed job runs again. `backoff` is in seconds and doubles with each attempt."""
 
     max: int = 1
@@ -79,8 +75,7 @@ class Retry:
     infra: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewPolicy:
+class ReviewPolicy(Value):
     """Who accepts the work: `manual` waits for a person, `auto` ships when every gate is green."""
 
     mode: str = "manual"
@@ -93,8 +88,7 @@ class ReviewPolicy:
         return self.mode == "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Value):
     """Every key of a job file with its built-in default. `given` names the keys that were set."""
 
     engine: str = ""
@@ -156,4 +150,4 @@ _DECIDED_BY = {
     "cwd": ("repo", "cwd"),
 }
 # `prefers_engine` is a profile's to say, `given` nobody's.
-KEYS = tuple(field.name for field in fields(Manifest) if field.name not in ("given", "prefers_engine"))
+KEYS = tuple(name for name in names(Manifest) if name not in ("given", "prefers_engine"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 
 from aq.core.known_values import WORDS_ONLY, by_kind
 from aq.core.secret_shapes import SHAPES, Shape
+from aq.core.value import Value
 
 ENVIRONMENT = "environment"
 _MIN_WORD = 6
@@ -16,8 +16,7 @@ _MIN_WORD = 6
 _ESCAPED = re.compile(rb"(?:\\[abefnrtv]|%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Value):
     """Where a secret is, and of which kind. Its name may stand before it: `begin` is where a match does."""
 
     begin: int
@@ -26,8 +25,7 @@ class Span:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Value):
     """A shape, ready to match."""
 
     kind: str
@@ -66,8 +64,7 @@ def _rule(shape: Shape) -> Rule:
     return Rule(shape.kind, anchors, shape.pattern, shape.any_case, shape.glued, shape.end, shape.barren)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Value):
     """Rules by what they start with; their rank is their place in the list of shapes."""
 
     exact: tuple[tuple[bytes, int, Rule], ...]

@@ -3,14 +3,13 @@ so are elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 from aq.core.errors import AqError
 from aq.core.instants import unix
 from aq.core.job import Job
 from aq.core.manifest import Budget
 from aq.core.record import Record, Run
 from aq.core.units import duration_text, parse_count, parse_duration, parse_usd
+from aq.core.value import names, replace
 
 OVERRUN = "budget"
 _EXAMPLE = "write it like usd=10, tokens=2M or wall=4h; several with commas"
@@ -37,7 +36,7 @@ def parse_budget(text: str) -> Budget:
 
 def raised(before: Budget, more: Budget) -> Budget:
     """The budget with the limits that `more` gives in place of those before."""
-    given = {f.name: value for f in fields(Budget) if (value := getattr(more, f.name)) is not None}
+    given = {name: value for name in names(Budget) if (value := getattr(more, name)) is not None}
     return replace(before, **given)
 
 

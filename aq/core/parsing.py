@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from aq.core.document import Document
+from aq.core.document import Document, without_nothing
 from aq.core.errors import AqError, InvalidFileError
 from aq.core.ids import ID_PATTERN, is_id
 from aq.core.instants import parse_instant
@@ -36,7 +36,13 @@ _WORDS = {
 class Strict(BaseModel):
     """Base of every schema: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=False,
+        # The values that validators make of what is written.
+        arbitrary_types_allowed=True,
+    )
 
 
 def refuse(what: str, hint: str) -> PydanticCustomError:
@@ -199,13 +205,6 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     if kind in ("literal_error", "enum"):
         return f"{key}: {str(error['input'])[:60]!r} is not known", f"write one of {context['expected']}"
     return f"{key}: {_WORDS.get(kind, error['msg'])}", "see the table of keys in the README"
-
-
-def without_nothing(value: Any) -> Any:
-    """A mapping without the keys that have no value: `engine:` alone is the same as no engine."""
-    if isinstance(value, dict):
-        return {key: without_nothing(item) for key, item in value.items() if item is not None}
-    return value
 
 
 def validate(model: type[Model], document: Document) -> Model:

@@ -4,12 +4,12 @@ beats of others say of claims on their way."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aq.core.fleet import Beat
 from aq.core.lifecycle import Stage
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value, field
 
 if TYPE_CHECKING:
     from aq.core.plan import Plan
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 LONGEST_CLAIM = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Value):
     """What one observer remembers between plans: who was chosen for a job and since when (seconds
     on its own clock), which hosts let their turn pass, and the last sign of a chosen host that its claim is
     on its way: the number of its beat, and when that was new."""

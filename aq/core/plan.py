@@ -4,7 +4,6 @@ to the host that suits it best, as long as there are slots (DESIGN section 7).""
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 
 from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser
@@ -23,12 +22,12 @@ from aq.core.score import WEIGHTS, Scorer
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 from aq.core.turn import in_turn
+from aq.core.value import Value, replace
 
 __all__ = ["Assignment", "Memory", "Plan", "free_slots", "plan", "remember"]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value):
     """Assignments for the whole fleet in the order of their turn, why each other waiting job waits, and
     the runs that give their slots to critical ones."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aq.core.choose import Chooser, rendezvous
 from aq.core.fleet import Beat
@@ -13,10 +12,10 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Priority
 from aq.core.retry import MAX_PREEMPTED
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Preemption:
+class Preemption(Value):
     """A critical job that waits for nothing but a slot, and the run on a host that gives way to it."""
 
     job: str

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
 
 from aq.core.manifest import Manifest
+from aq.core.value import Value, field, names, replace
 
 MAX_CHAIN = 8
 JOB, SETTINGS, BUILT_IN = "the job", "queue/aq.yaml", "built-in"
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileFile:
+class ProfileFile(Value):
     """What one file of `profiles/` says."""
 
     body: str = ""
@@ -21,8 +20,7 @@ class ProfileFile:
     extends: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Value):
     """A profile with all that it extends. `blobs` are the ids of its files, its own first; `origins`
     names for each key the file that it is from; `problem` says why no job may run with it."""
 
@@ -30,7 +28,7 @@ class Profile:
     body: str = ""
     defaults: Manifest = field(default_factory=Manifest)
     blobs: tuple[str, ...] = ()
-    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    origins: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -128,7 +126,7 @@ def applied(asked: Manifest, profile: Profile, defaults: Manifest) -> Manifest:
 def sources(asked: Manifest, profile: Profile, defaults: Manifest) -> dict[str, str]:
     """Where the value of each key is from. `asked` is the job's own file."""
     found = {}
-    for key in (f.name for f in fields(Manifest) if f.name != "given"):
+    for key in (name for name in names(Manifest) if name != "given"):
         adds = key == "capabilities" and key in asked.given and key in profile.defaults.given
         if key in asked.given:
             found[key] = f"{JOB} and profile {profile.origins.get(key, profile.name)}" if adds else JOB

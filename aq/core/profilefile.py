@@ -9,7 +9,6 @@ from pydantic import Field
 from aq.core.document import read_document
 from aq.core.errors import InvalidFileError
 from aq.core.jobfile import BudgetForm, Checks, RetryForm, Review, manifest_given
-from aq.core.manifest import ReviewPolicy
 from aq.core.parsing import Capability, Glob, JobId, Line, Many, Name, Strict, Value, validate
 from aq.core.profile import ProfileFile
 
@@ -43,7 +42,8 @@ class ProfileForm(Strict):
         default=(), alias="allowed-scope", description="the only paths that the work may change"
     )
     review_policy: Review = Field(
-        default=cast(Any, ReviewPolicy()),
+        default=cast(Any, "manual"),
+        validate_default=True,
         alias="review-policy",
         description="manual, auto, or named reviewers",
     )

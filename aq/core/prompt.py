@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from aq.core.job import Job
 from aq.core.jobfile import parse_job
 from aq.core.leftover import NOT_ITS_OWN, leftover
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.record import Record
+from aq.core.value import Value
 
 # The record keeps more; these tell the next attempt what it needs.
 LAST_NOTES = 10
@@ -20,8 +20,7 @@ MAX_QUOTE = 4000
 _MARK = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Value):
     """A prompt, and the job's own text in it."""
 
     text: str

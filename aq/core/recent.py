@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from math import fsum
 
 from aq.core.instants import Instant, later
@@ -13,6 +12,7 @@ from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.record import Run
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value, field
 
 WINDOW = 6 * 3600.0
 FAIR_WINDOW = 3600.0
@@ -23,8 +23,7 @@ _UNDECIDED = ("", "cancelled", "preempted", "fenced")
 _PLACES = (Stage.BUILDING, Stage.REVIEW, Stage.TESTING, Stage.FAILED, Stage.DEAD_LETTER)
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Value):
     """One host lately: runs that ended, how many broke off, starts within the last hour, and the
     repositories and folders it worked in."""
 
@@ -34,8 +33,7 @@ class Past:
     places: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(Value):
     """The fleet lately: each host's past, starts per product within the last hour, and the mean usd of
     a run per engine."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aq.core.errors import AqError
 from aq.core.instants import Instant, require_instant
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget
+from aq.core.value import Value, replace
 
 FULL_RUNS = 20
 MAX_ROUNDS = 20
@@ -24,8 +24,7 @@ def _require_usd(*values: float | None) -> None:
             raise AqError(f"{value!r} is not an amount in usd", "write a number such as 5 or 0.50")
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(Value):
     """What the test reports of a check say. `names` are the first tests that failed."""
 
     total: int = 0
@@ -34,14 +33,13 @@ class Suite:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One verify step and how it went. Equal results may have taken different times."""
+class CheckResult(Value):
+    """One verify step and how it went."""
 
     check: str
     passed: bool
     detail: str = ""
-    seconds: float = field(default=0.0, compare=False)
+    seconds: float = 0.0
     suite: Suite | None = None
 
     @property
@@ -50,8 +48,7 @@ class CheckResult:
         return f"{self.check}: {self.detail}" if self.detail else self.check
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Value):
     """One fix round of a run: which checks failed, what the run had used when this was written, and
     the branch and tip that the engine left, once it is done."""
 
@@ -68,8 +65,7 @@ class Round:
         _require_usd(self.usd)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Value):
     """What the work of a run changes: files and lines, the first of the paths (both ends of a move) and how
     many `more` there are, and what is no plain text file (`odd`), which has no lines."""
 
@@ -85,8 +81,7 @@ class Changes:
             raise AqError("a change has a size below zero", "counts are 0 or more")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Value):
     """One claim of the job. `outcome` is empty while it lasts; `usd` is None when unknown; `baseline`
     is the check that failed before the engine began; `model` and `version` are the engine's, as it told;
     `outside` are changed paths that the job may not change, `warnings` what to look at in the work;
@@ -133,8 +128,7 @@ class Run:
         return (*others, replace(before, **changes))[-MAX_ROUNDS:]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value):
     """What verify said about the run of `epoch`: `passed`, or `none` when nothing was asked."""
 
     epoch: int
@@ -147,8 +141,7 @@ class Verdict:
         require_instant(self.at)
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Value):
     """What a person or a host said: feedback, an approval, a hold or a pause. `about` is the kind of a hold
     that takes more than a word to lift, or how a person ended the job."""
 
@@ -161,8 +154,7 @@ class Note:
         require_instant(self.at)
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Value):
     """Somebody let the work of the run of `epoch` pass in spite of open gates, with a reason."""
 
     by: str
@@ -175,8 +167,7 @@ class Override:
         require_instant(self.at)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Value):
     """The whole history of a job in one value. `stage` and `blob` are what the last operation left:
     a folder or a file that says otherwise was changed by hand. `budget` is what a person gave the job in
     place of what its file asks for."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from aq.core.errors import AqError
+from aq.core.value import Value
 
 _NAME = r"[a-z][a-z0-9_.-]{0,63}"
 _GRAMMAR = re.compile(
@@ -15,8 +15,7 @@ _GRAMMAR = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Value):
     """One clause. `text` is as written; `op` is empty unless a version is compared."""
 
     text: str

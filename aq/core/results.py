@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aq.core.change import Change, Refusal
+from aq.core.value import Value
 
 if TYPE_CHECKING:
     from aq.core.operations import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Value):
     """The operation is in the queue as this commit."""
 
     operation: Operation
@@ -20,16 +19,14 @@ class Landed:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Value):
     """The operation does not apply to the newest tip."""
 
     operation: Operation
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Value):
     """Not settled: the remote is away, refused it, or its answer was lost. Ask again later."""
 
     operation: Operation

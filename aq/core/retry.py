@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 
 from aq.core.instants import Instant, later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget
 from aq.core.overrun import OVERRUN
+from aq.core.value import Value
 
 MAX_PREEMPTED = 3
 MAX_LOST = 3
@@ -18,8 +18,7 @@ MAX_BACKOFF = 86400
 FIRST_INFRA, MAX_INFRA = 30, 1800
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(Value):
     """Where the job goes, from when it may run again, and why; `held` until a person acts."""
 
     stage: Stage

@@ -4,20 +4,19 @@ of the tip, so that two hosts that act at once cannot both have the last one."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from aq.core.instants import Instant, later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.settings import RetryBudget
 from aq.core.snapshot import OPEN_STAGES, Snapshot
+from aq.core.value import Value, replace
 
 WINDOW = 3600.0
 _RAN = tuple(stage for stage in OPEN_STAGES if stage is not Stage.INBOX)
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
+class Starts(Value):
     """When the runs of the last hour began: first attempts and retries, each the oldest first."""
 
     first: tuple[Instant, ...] = ()

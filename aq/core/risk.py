@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aq.core.globs import matches
 from aq.core.record import Changes, Record
 from aq.core.scope import guard_of
 from aq.core.settings import RiskRules
+from aq.core.value import Value
 
 # How many times over a limit is high.
 _FAR = 5
@@ -118,8 +118,7 @@ class Level(StrEnum):
 _RANK = {level: rank for rank, level in enumerate(Level)}
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
+class Risk(Value):
     """The class of a change, and everything that raises it above low, the worst first."""
 
     level: Level

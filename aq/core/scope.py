@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aq.core.globs import matches
 from aq.core.record import Changes
 from aq.core.squash import one_line
+from aq.core.value import Value
 
 # What steers an agent, a check or a checkout: a run that changes these changes its own guards.
 _GUARDS = frozenset(
@@ -102,8 +102,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Value):
     """One path that is not as it was. A folder ends in a slash and stands for all that is in it.
     `source` is where a renamed file was, `mode` what git has for it now (`120000` is a link), `why`
     the reason of a refusal. Lines are None for what has none."""
@@ -117,8 +116,7 @@ class Change:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Value):
     """The size of a change: files that the commit changes, and their lines."""
 
     files: int = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import fsum
 
 from aq.core.eligible import resolve_engine
@@ -17,6 +16,7 @@ from aq.core.recent import Recent, place_of
 from aq.core.requirement import missing, parse_requirement
 from aq.core.turn import priority_by_now
 from aq.core.units import duration_text
+from aq.core.value import Value
 
 WEIGHTS = {"affinity": 1.0, "load": 1.0, "cost": 0.5, "health": 1.0, "starvation": 1.0, "fit": 0.5}
 WARM = 0.75
@@ -26,8 +26,7 @@ _ORDINARY = ("host:", "repo:", "cpus", "memory", "python")
 _NO_FAILURE = ("", "preempted", "passed", "none", "held", "cancelled", "fenced")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Value):
     """One reason for or against a host."""
 
     name: str
@@ -44,8 +43,7 @@ class Term:
         return f"{self.name} {self.points:+.2f} ({self.why})"
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Value):
     """The sum of a host's terms for one job."""
 
     terms: tuple[Term, ...]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from aq.core.secrets import redact
+from aq.core.value import Value, names, replace
 
 # What the protocol is about: names and commits. A value of the environment that happens to be one of them
 # must not change it.
 SPARED = frozenset({"fence", "job", "host", "branch", "tip", "oid", "failure"})
 
-Value = TypeVar("Value")
+Whole = TypeVar("Whole")
 
 
-def scrub(value: Value, known: tuple[str, ...] = (), spared: frozenset[str] = SPARED) -> Value:
+def scrub(value: Whole, known: tuple[str, ...] = (), spared: frozenset[str] = SPARED) -> Whole:
     """The value with every text in it redacted, but for the fields that are spared."""
     clean: Any = _scrubbed(value, known, spared)
     return clean  # type: ignore[no-any-return]
@@ -30,8 +30,8 @@ def _scrubbed(value: Any, known: tuple[str, ...], spared: frozenset[str]) -> Any
             _scrubbed(key, known, spared): part if key in spared else _scrubbed(part, known, spared)
             for key, part in value.items()
         }
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    if isinstance(value, Value):
+        parts = {name: getattr(value, name) for name in names(type(value))}
         return replace(
             value,
             **{name: _scrubbed(part, known, spared) for name, part in parts.items() if name not in spared},

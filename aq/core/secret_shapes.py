@@ -3,11 +3,10 @@ a look-alike. Patterns never match across lines; examples are put together here,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from aq.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Value):
     """One shape. A match starts with one of the `anchors`, and its group `s`, or all of it, is the secret.
     `any_case`: the anchors are lower case, the text need not be. `glued`: it may follow a letter or digit,
     so distinctive is its start. `logs_only`: too common in prose to refuse a job file for. `end`: the

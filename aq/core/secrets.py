@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aq.core.matching import refused_spans
 from aq.core.redaction import Redactor
+from aq.core.value import Value
 
 _HUNK = re.compile(rb"@@ -[0-9]+(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@")
 _MAX_WARNINGS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Value):
     """Where a secret seems to be, and of which kind. Never its value."""
 
     kind: str

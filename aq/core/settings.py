@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from aq.core.instants import Instant, require_instant
 from aq.core.manifest import Manifest
+from aq.core.value import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class Cadence:
+class Cadence(Value):
     """How often hosts look and speak, in seconds (DESIGN section 5, rule 11)."""
 
     poll: float
@@ -27,8 +25,7 @@ CADENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Budgets:
+class Budgets(Value):
     """Spend per UTC day in usd; None is no limit. `default_usd` is reserved for a job without a budget."""
 
     default_usd: float = 1.0
@@ -40,8 +37,7 @@ class Budgets:
         return self.fleet_usd is not None or product in self.products
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBudget:
+class RetryBudget(Value):
     """How many of the runs that begin within an hour may be retries: a share of all of them, and always
     `floor`."""
 
@@ -54,8 +50,7 @@ class RetryBudget:
         return retries <= max(self.floor, self.ratio * starts + 1e-6)
 
 
-@dataclass(frozen=True, slots=True)
-class RiskRules:
+class RiskRules(Value):
     """What makes work risky beside what is built in: more files or lines than these, and paths. Those in
     `low` are of no risk for what they are; `high` goes before."""
 
@@ -65,8 +60,7 @@ class RiskRules:
     low: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value):
     """Everything in `queue/aq.yaml`. `beats` is refs or branches, or nothing: each clone finds out."""
 
     cadence: Cadence = CADENCES["lan"]
@@ -81,8 +75,7 @@ class Settings:
     risk: RiskRules = RiskRules()
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Value):
     """The content of `queue/PAUSED`. `stop` also stops running engines."""
 
     by: str = ""
@@ -104,8 +97,7 @@ class Pause:
         return self.why or "no reason given"
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Value):
     """Money in usd: set aside for running jobs, and spent."""
 
     reserved: float = 0.0
@@ -117,8 +109,7 @@ class Amount:
         return self.reserved + self.settled
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Value):
     """The content of `queue/spend/<UTC day>.yaml`."""
 
     fleet: Amount = Amount()

@@ -11,6 +11,7 @@ from aq.core.errors import InvalidFileError
 from aq.core.jobfile import JobFile, manifest_of
 from aq.core.parsing import Duration, Glob, JobId, Many, Number, Strict, Usd, refuse, validate
 from aq.core.settings import CADENCES, Budgets, Cadence, RetryBudget, RiskRules, Settings
+from aq.core.value import names
 
 # Beyond these the router's sums and the times of ageing are no numbers any more.
 LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000.0
@@ -151,7 +152,7 @@ class SettingsFile(Strict):
 
 def _cadence_of(form: CadenceForm) -> Cadence:
     preset = CADENCES[form.preset]
-    values = {name: getattr(form, name) for name in Cadence.__dataclass_fields__}
+    values = {name: getattr(form, name) for name in names(Cadence)}
     return Cadence(
         **{name: getattr(preset, name) if value is None else value for name, value in values.items()}
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +10,7 @@ from aq.core.instants import Instant
 from aq.core.lease import Fence
 from aq.core.operations import Fail, Hold, Land, Operation, Preempt, Release
 from aq.core.record import Changes
+from aq.core.value import Value
 
 
 class Ending(StrEnum):
@@ -24,8 +24,7 @@ class Ending(StrEnum):
     FENCED = "fenced"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value):
     """The facts of a finished run. `failure` is a failure class when it `FAILED`; `usd` and `tokens`
     are None when unknown; `branch` and `tip` name kept work, `pushed` that it is on its remote;
     `baseline` is the check that failed before the engine began; `reset` is in how many seconds the limit

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from aq.core.value import Value, field
 
 
 class Role(StrEnum):
@@ -15,16 +16,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Value):
     """One principal: a person, or the host of that name."""
 
     roles: frozenset[Role]
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Signers:
+class Signers(Value):
     """All principals by name. A key belongs to one of them."""
 
     names: dict[str, Signer] = field(default_factory=dict)

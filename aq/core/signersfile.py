@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -13,6 +12,7 @@ from aq.core.errors import AqError, InvalidFileError
 from aq.core.parsing import JobId, Many, Strict, refuse, validate
 from aq.core.signers import Role, Signer, Signers
 from aq.core.sshsig import plain_key
+from aq.core.value import Value
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -44,8 +44,7 @@ class SignersFile(Strict):
     since: Many[Annotated[str, BeforeValidator(_commit)]] = Field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(Value):
     """What a host trusts by itself: the first signers, and the commits up to which a queue's history is
     taken as it is."""
 

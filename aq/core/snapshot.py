@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from aq.core.change import Change
@@ -14,6 +13,7 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
 from aq.core.profile import Profile, applied, profile_for
 from aq.core.settings import Pause, Settings, Spend
+from aq.core.value import Value, field, replace
 
 OPEN_STAGES = tuple(stage for stage in Stage if stage is not Stage.SHIPPED)
 
@@ -47,8 +47,7 @@ class Ordered(Protocol):
         """The first ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Value):
     """A file in the queue that is not a valid job, and why."""
 
     path: str
@@ -84,8 +83,7 @@ class NoArchive:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Value):
     """`stages` has every job that is not in the archive, by stage and id. `distrust` and `signers` are of a
     host that trusts signed commits only: what it does not obey, and the commit that its signers are from."""
 

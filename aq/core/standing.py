@@ -5,18 +5,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from aq.core.distrust import Distrust
 from aq.core.layout import PAUSED, SIGNERS
 from aq.core.signers import Signers
 from aq.core.trust import JOB, Changed, Deed, thing_of
+from aq.core.value import Value, field, replace
 
 ACCEPTED = "Aq-Accepted"
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Value):
     """A job or file that distrusted commits changed: which, what is wrong with the first, and each path as it
     was before them and as it is now."""
 
@@ -33,16 +32,14 @@ class Doubt:
         return f"commit {first} {self.why}{more}; an admin's `aq trust accept {first}` takes it as it is"
 
 
-@dataclass(frozen=True, slots=True)
-class Flawed:
+class Flawed(Value):
     """A distrusted commit, as a list shows it."""
 
     subject: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value):
     """`rotated` is the commit that the signers are from, empty while they are the pinned ones."""
 
     signers: Signers

@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aq.core.audit.state import place_of
 from aq.core.errors import IllegalTransitionError
@@ -15,6 +14,7 @@ from aq.core.layout import PAUSED, PROFILES, SETTINGS, SIGNERS, SPEND
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
 from aq.core.signers import Role, Signers
+from aq.core.value import Value
 
 JOB = "job "
 _ANY = frozenset(Role)
@@ -49,8 +49,7 @@ _WRITES_FILE = (Trigger.ADD, Trigger.REVISE, Trigger.REPAIR)
 _NOT_BY_HOLDER = (Trigger.RECLAIM, Trigger.FENCED, Trigger.DELIVERED, Trigger.SPAWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Value):
     """A path with its blobs before and after, empty where there was or is none."""
 
     path: str
@@ -58,8 +57,7 @@ class Changed:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(Value):
     """What a commit did to the one job that it touches. `written` when its file has other content than
     before; `copied` when that is the content of the schedule that the commit names; `approved` are the names
     that came to its approvals; `ran_on` is the host of its newest run; `auto` when hosts may ship it;
@@ -78,8 +76,7 @@ class Touch:
     tangled: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(Value):
     """One commit. `key` is that of its good signature; without one, `flaw` says what is wrong."""
 
     commit: str

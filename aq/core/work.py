@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from aq.core.judge import Progress
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.prompt import digest_of
 from aq.core.record import CheckResult
 from aq.core.settle import Outcome
+from aq.core.value import Value, field
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Value):
     """One run to do. `verify_branch` and `verify_tip` are set when only its verify is to be run, or the
     branch is to be delivered; `under` are the commits of work that it builds on, `start_from` is the tip of
     an earlier run's work that it goes on from."""
@@ -36,16 +34,14 @@ class Order:
         return digest_of(self.prompt)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Value):
     """The engine of a run is done."""
 
     fence: Fence
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Value):
     """The checks of a run are done; `error` says why they could not be run at all."""
 
     fence: Fence
@@ -54,8 +50,7 @@ class Checked:
     progress: Progress = field(default_factory=Progress)
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Value):
     """The engine is done with a fix round, in which it was given the failed `checks`."""
 
     fence: Fence
@@ -64,8 +59,7 @@ class Fixed:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Brought:
+class Brought(Value):
     """A shipped branch was merged as `oid`, or is open for merging at `url`; or a `conflict` needs a
     person; or an `error` may pass."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from aq.core.value import Value
 from aq.host.found import find_files, read_regular
 
 MAX_FILES = 200
@@ -16,8 +16,7 @@ MAX_TOTAL = 50 * 1024 * 1024
 _TAKEN_OUT = "[redacted"
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Value):
     """The paths that were kept, and how many were not: too many, too large, or with a secret in it."""
 
     kept: tuple[str, ...] = ()

@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from aq.core.manifest import Manifest
 from aq.core.record import CheckResult
 from aq.core.scope import is_litter
+from aq.core.value import Value
 from aq.core.values import plain, revive
 from aq.host.capture import Desk, names
 from aq.host.checks import Checks
@@ -26,8 +26,7 @@ LASTING_SECONDS = 24 * 3600.0
 _KEPT = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Value):
     """What a base gave: the check that failed on it, or None when all passed."""
 
     failed: CheckResult | None = None

@@ -9,11 +9,11 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from aq.core.errors import AqError
 from aq.core.scope import Change, Kind, is_litter, is_output
+from aq.core.value import Value
 from aq.host.repos import Mirror, WorkspaceError, git, must, read
 from aq.host.scope import changes_between
 from aq.host.seal import Seal, is_content, open_up
@@ -29,16 +29,14 @@ class RefusedError(AqError):
     """The agent left something that cannot be taken: its own doing, not the machine's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Value):
     """The tree of what a run left, and every change from the base."""
 
     tree: str
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Value):
     """A workspace, the runner's git dir pointed at it, and an index out of the agent's reach."""
 
     mirror: Mirror

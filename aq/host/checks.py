@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.record import CheckResult, Suite
+from aq.core.value import Value, field, replace
 from aq.host.config import HostConfig
 from aq.host.junit import Reports, in_words
 from aq.host.process import Exit
@@ -38,8 +38,7 @@ def refused_command(manifest: Manifest, config: HostConfig) -> str:
     return f"host.yaml does not allow the command {wrong!r} (job-commands, commands)" if wrong else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value):
     """Where checks run, and how. `artifacts` are the job's patterns: test reports may be among them;
     `clean` takes secrets out of words that a check left in files."""
 
@@ -49,8 +48,7 @@ class Place:
     clean: Callable[[str], str] = field(default=str)
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(Value):
     """The results in order, and the last lines of output of the last check."""
 
     results: tuple[CheckResult, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +28,7 @@ from aq.core.parsing import (
     refuse,
     validate,
 )
+from aq.core.value import Value, field
 from aq.host.place import config_path
 
 
@@ -140,8 +140,7 @@ class HostFile(Strict):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class HostConfig:
+class HostConfig(Value):
     """The values of host.yaml, with the name decided."""
 
     name: str

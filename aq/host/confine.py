@@ -6,19 +6,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aq.core.eligible import confinement
 from aq.core.manifest import Manifest
+from aq.core.value import Value, replace
 from aq.host.repos import WorkspaceError
 from aq.host.sandbox import Sandbox, Walls, is_temporary, own_caches, switched_off
 
 _BINARIES = ("bin", ".bin")
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
+class Confinement(Value):
     """What confines a run. `wanted` is auto, required or off."""
 
     box: Sandbox

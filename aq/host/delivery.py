@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from aq.core.value import Value
 from aq.host.repos import ConflictError, Mirror, WorkspaceError
 
 TOOLS = ("gh", "glab")
@@ -33,8 +33,7 @@ _MOST = "100"
 _STATES = {"opened": "open", "locked": "open"}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value):
     """What is to be merged: the work's branch and tip into a branch, with words for people."""
 
     branch: str
@@ -44,8 +43,7 @@ class Request:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Value):
     """A pull request as the forge shows it; a `foreign` one comes from another repository, a fork."""
 
     number: str
@@ -56,8 +54,7 @@ class Shown:
     foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Forge:
+class Forge(Value):
     """One repository on a forge, and the tool that talks to it."""
 
     tool: str

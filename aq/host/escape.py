@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from aq.core.value import Value
 from aq.host.sandbox import Room, Sandbox
 
 _SECONDS = 20
@@ -44,8 +44,7 @@ _WHAT = {
 _NEEDS_MORE = ("remount", "unhide")
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Value):
     """One attempt, and whether it was held."""
 
     what: str

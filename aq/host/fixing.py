@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aq.core.engine.usage import Usage
@@ -14,6 +13,7 @@ from aq.core.judge import Progress, red_before, rounds_of
 from aq.core.record import CheckResult
 from aq.core.secrets import redact
 from aq.core.settle import Ending, Outcome
+from aq.core.value import replace
 from aq.core.work import Checked, Fixed
 from aq.host.artifacts import collect
 from aq.host.baseline import Baseline, Baselines, baseline_of, is_wanted, restore

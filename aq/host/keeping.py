@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aq.core.squash import one_line, squash_message
+from aq.core.value import Value
 from aq.host.capture import RefusedError
 from aq.host.repos import WorkspaceError
 from aq.host.workspace import Captured
@@ -19,8 +19,7 @@ _SHOWN = 20
 _PAUSES = (0.5, 2.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Value):
     """The work, and why it is not safe on its remote: `trouble` of the machine's, or something of the
     agent's that is `refused`."""
 

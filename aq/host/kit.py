@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import force_setattr
 
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.scrub import scrub
+from aq.core.value import Value, field
 from aq.core.work import Order, Report
 from aq.host.config import HostConfig
 from aq.host.confine import Confinement
@@ -29,8 +31,7 @@ def own_settings(config: HostConfig) -> tuple[Path, ...]:
     return config_path(), trust_folder(), files.person, files.host
 
 
-@dataclass(frozen=True, slots=True)
-class Kit:
+class Kit(Value):
     """What all runs of a host share. `secrets` are values that no log may show."""
 
     config: HostConfig
@@ -45,7 +46,7 @@ class Kit:
 
     def __post_init__(self) -> None:
         if not self.engines:
-            object.__setattr__(self, "engines", engines(self.config))
+            force_setattr(self, "engines", engines(self.config))
 
     def wanted(self, order: Order) -> Wanted:
         """The workspace that an order needs on this host."""

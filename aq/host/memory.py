@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,6 +13,7 @@ from filelock import FileLock, Timeout
 from aq.core.errors import AqError
 from aq.core.fleet import Cooling
 from aq.core.health import Breaker
+from aq.core.value import replace
 from aq.core.values import plain, revive
 from aq.host.clock import boot_id
 from aq.host.rundir import RunDir, leftover_runs

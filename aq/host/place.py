@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from aq.core.value import Value
 
 
 def config_path() -> Path:
@@ -17,8 +18,7 @@ def config_path() -> Path:
     return user_config_path("aq", appauthor=False) / "host.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustFiles:
+class TrustFiles(Value):
     """What a machine trusts, and the keys that a person and the host sign with."""
 
     pins: Path

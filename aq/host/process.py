@@ -11,12 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from aq.core.value import Value
 from aq.host.logfile import CappedLog, Lines
 from aq.host.tree import RUN_ID, begun, end_processes, kill_processes, marked
 
@@ -34,8 +34,7 @@ _DRAIN_LONGEST = 60.0
 _LIFELINE = 'read -r group || exit; read -r word; [ "$word" = done ] || kill -s KILL -- "-$group"'
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Value):
     """How a child ended. `stopped` is our own reason for stopping it, which always wins."""
 
     code: int

@@ -8,12 +8,12 @@ import queue
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from aq.core.engine.budget import Limits
 from aq.core.engine.usage import Usage
 from aq.core.settle import Ending, Outcome
+from aq.core.value import replace
 from aq.core.work import Checked, Ended, Order
 from aq.host.baseline import Baseline
 from aq.host.checks import command_lines

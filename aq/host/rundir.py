@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from aq.core.ids import is_id
+from aq.core.value import Value, as_dict, replace
 from aq.host.ownfiles import clear_away, write_own
 
 
-@dataclass(frozen=True, slots=True)
-class RunNote:
+class RunNote(Value):
     """What is written down before an engine starts: enough to recognise and clear up an orphan."""
 
     job: str
@@ -40,7 +39,7 @@ class RunDir:
 
     def write(self, note: RunNote) -> None:
         """Write the note, whole or not at all."""
-        write_own(self.note_path, json.dumps(asdict(note)))
+        write_own(self.note_path, json.dumps(as_dict(note)))
 
     def started(self, note: RunNote, pid: int, started: float) -> None:
         """Add the engine's process."""

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from aq.core.value import Value
 from aq.host.secret_places import secret_places
 
 _PROBE_SECONDS = 10
@@ -22,8 +22,7 @@ _NAMESPACES = ("--die-with-parent", "--new-session", "--unshare-pid", "--unshare
 _SEATBELT = "/usr/bin/sandbox-exec"
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Value):
     """What one process tree may touch. `write` and `hide` are files or folders; of two that contain one
     another the inner one counts, and of the same one `write`, but of the
     workspace `hide`. `keep` are files that are only read, even where all around them may be written; `reads`
@@ -51,8 +50,7 @@ class Room:
         return tuple(path for path in _existing(self.hide) if path not in opened)
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Value):
     """What this machine can confine a process with: the tool's path, or why there is none."""
 
     path: str = ""
@@ -74,11 +72,10 @@ class Sandbox:
         return (self.path, *bubblewrap_options(room), "--", *argv)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(Value):
     path: Path
     rank: int
-    options: tuple[str, ...] = field(compare=False)
+    options: tuple[str, ...]
 
 
 def bubblewrap_options(room: Room) -> tuple[str, ...]:
@@ -199,8 +196,7 @@ def state_paths(names: Iterable[str], env: Mapping[str, str], *, make: bool = Fa
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Walls:
+class Walls(Value):
     """What all rooms of a host have in common. `private` is the queue's and aq's own: store, git folder,
     state, host.yaml. `write` is what the machine's owner leaves open, such as a cache."""
 

@@ -7,16 +7,16 @@ import os
 import stat
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from aq.core.value import Value
 
 # A file that changes again within one tick of the kernel's clock shows the same time.
 _TICK_NS = 20_000_000
 _Stamp = tuple[int, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Value):
     """The known paths that are not as they were: still a file or a link, or neither any more."""
 
     changed: tuple[str, ...]

@@ -7,17 +7,16 @@ import json
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from aq.core.engine.usage import Usage
+from aq.core.value import Value, field
 from aq.core.values import plain, revive
 
 _KEPT = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Value):
     """One session. `usage` is its total so far, by the engine's own count; `branch` and `tip` are the
     work it left."""
 

@@ -9,15 +9,15 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from aq.core.value import Value
 
 # Below so many files a checkout is quick enough.
 WORTH_FILES = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Spare:
+class Spare(Value):
     """A checkout of `commit`, already at its place, and the index that knows its files."""
 
     commit: str

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from aq.core.engine.budget import Limits, Meter, Stop
@@ -16,6 +15,7 @@ from aq.core.engine.gather import STDERR_LINES, Gatherer
 from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage
 from aq.core.engine.words import words
+from aq.core.value import Value
 from aq.host.engines.base import Launch, Parser
 from aq.host.ownfiles import write_own
 from aq.host.process import Child, Exit
@@ -23,8 +23,7 @@ from aq.host.process import Child, Exit
 MAX_ARTIFACT = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Value):
     """A finished engine. `stop` is our own reason when the meter stopped it, `last` the last line of
     its output, `seconds` how long it took."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aq.core.job import Job
 from aq.core.prbody import pr_body
 from aq.core.scope import Change, Kind, Totals, outside, totals
+from aq.core.value import Value, replace
 from aq.host.agentlog import own_commits
 from aq.host.capture import Desk, Left
 from aq.host.delivery import Request, open_request, summary_of
@@ -28,8 +28,7 @@ from aq.host.spares import WORTH_FILES, Spare, Spares
 Message = Callable[[tuple[str, ...]], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(Value):
     """The work of a run: its branch and tip on the target repository, or nothing when it changed
     nothing. `pushed` when the target repository has it; `outside` are changed paths that the job may not
     change, `warnings` what a person should look at."""
@@ -39,7 +38,7 @@ class Captured:
     pushed: bool = False
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = field(default=(), repr=False)
+    changes: tuple[Change, ...] = ()
 
     @property
     def size(self) -> Totals:
@@ -47,8 +46,7 @@ class Captured:
         return totals(self.changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Value):
     """A prepared folder. The rest is set for an isolated clone: the `base` that the work is counted
     from, and the commit whose files it started with, which holds earlier work as well for a run that
     goes on. `output` is what git ignored before the engine began."""
@@ -57,7 +55,7 @@ class Workspace:
     mirror: Mirror | None = None
     base: str = ""
     start: str = ""
-    seal: Seal | None = field(default=None, compare=False, repr=False)
+    seal: Seal | None = None
     output: frozenset[str] = frozenset()
 
     @property
@@ -108,8 +106,7 @@ def _refusals(left: Left) -> tuple[str, ...]:
     return tuple(f"{change.path}: {change.why}" for change in left.changes if change.kind is Kind.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Value):
     """What a run needs. `source` is a repository's URL or path, `cwd` a folder of this host. The
     branches of the jobs it depends on (`under`: commits) are merged into its base (rule 9); `start_from`
     is work of an earlier run that it goes on from."""

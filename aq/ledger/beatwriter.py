@@ -6,11 +6,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from aq.core.errors import AqError
 from aq.core.fleet import Beat
+from aq.core.value import replace
 from aq.ledger.commits import Committer, Identity
 from aq.ledger.remote import Pushed, PushSpec, Verdict
 from aq.ledger.store import write_atomic

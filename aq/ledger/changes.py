@@ -18,13 +18,14 @@ from aq.core.profile import NO_PROFILE, applied, pinned
 from aq.core.record import Record
 from aq.core.settings import Settings
 from aq.core.trust import Changed, Touch
+from aq.core.value import Value
 from aq.ledger.commits import parse_commit
 from aq.ledger.gitproc import run
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, is_sound
 
-Value = TypeVar("Value")
+Made = TypeVar("Made")
 _DIFF = ("diff-tree", "--stdin", "--root", "-r", "--raw", "-z", "--no-abbrev", "--no-renames")
 
 
@@ -54,8 +55,7 @@ def _blob(mode: bytes, oid: bytes) -> str:
     return f"{mode.decode()} {oid.decode()}" if mode.strip(b"0") else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
+class _Sides(Value):
     """The files of one job in a commit's changes: the folder that it leaves and the one that it is in then,
     and its blobs there by kind."""
 
@@ -161,7 +161,7 @@ class Looking:
                 return f"its {kind} cannot be read"
         return ""
 
-    def _value(self, cls: type[Value], blob: str) -> Value | None:
+    def _value(self, cls: type[Made], blob: str) -> Made | None:
         if not blob or " " in blob:
             return None
         value = self.cache.value(cls, blob, None, cls.__name__.lower())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 from aq.core.ids import slug
 from aq.core.instants import Instant, unix
 from aq.core.layout import FileEdit, names_on
+from aq.core.value import Value
 from aq.ledger.gitproc import check
 from aq.ledger.objects import Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, Entry, Tree
@@ -20,8 +20,7 @@ _KEPT_TREES = 32
 Nested = dict[str, "Nested | FileEdit"]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Value):
     """Who commits."""
 
     name: str
@@ -37,8 +36,7 @@ class Identity:
         return f"{clean} <{mail}> {unix(at)} +0000"
 
 
-@dataclass(frozen=True, slots=True)
-class CommitInfo:
+class CommitInfo(Value):
     """The parts of a commit that the queue needs. `time` is unix seconds of the committer."""
 
     tree: str

@@ -10,12 +10,12 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 from aq.core.errors import AqError, DiskFullError, TryLaterError
+from aq.core.value import Value
 from aq.ledger.paths import QueuePaths
 from aq.ledger.space import says_full
 
@@ -52,8 +52,7 @@ LOCAL_TIMEOUT = 120.0
 KILLED = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Value):
     """A git process that ended. `code` is KILLED when it ran out of time."""
 
     code: int

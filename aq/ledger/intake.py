@@ -24,6 +24,7 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
 from aq.core.results import Landed, Refused, Result, Waiting, reason_of
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value
 from aq.ledger.ledger import Ledger
 from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.spool import Spool, Spooled
@@ -38,8 +39,7 @@ _Stats = tuple[int, int, int]
 _MAX_READ = 2 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class NotTaken:
+class NotTaken(Value):
     """A file that stays where it is, and why."""
 
     file: str

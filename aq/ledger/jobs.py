@@ -4,7 +4,6 @@ changed by hand."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 from aq.core.instants import Instant
@@ -16,6 +15,7 @@ from aq.core.manifest import Manifest
 from aq.core.profile import Profile, applied, pinned, profile_for
 from aq.core.record import Record
 from aq.core.snapshot import Archive, NoArchive, Problem
+from aq.core.value import replace
 from aq.ledger.listing import Files, Listing
 from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import Objects

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aq.core.change import Refusal
@@ -15,6 +14,7 @@ from aq.core.fleet import Beat
 from aq.core.instants import instant
 from aq.core.results import Result, Waiting
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from aq.ledger.arrivals import Arrivals
 from aq.ledger.commits import Committer, Identity, PlumbingCommitter
 from aq.ledger.history import History

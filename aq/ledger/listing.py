@@ -4,16 +4,16 @@ is made from the one before in time that depends on what changed."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from aq.core.ids import is_id
 from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, QUEUE, RECORD_SUFFIX
 from aq.core.lifecycle import Stage
 from aq.core.snapshot import Problem
+from aq.core.value import Value, field
 from aq.ledger.trees import FILE_MODE, TREE_MODE, names_of
 
-Value = TypeVar("Value")
+Item = TypeVar("Item")
 # In the order of the fields of Files.
 _KINDS = {JOB_SUFFIX: "job", RECORD_SUFFIX: "record", LEASE_SUFFIX: "lease"}
 _RAW_SUFFIXES = tuple(suffix.encode() for suffix in _KINDS)
@@ -26,8 +26,7 @@ _MODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Value):
     """The blob ids of one job's files in one folder. Empty when it has none of that kind; a record
     alone tells of a job whose file was taken away by hand."""
 
@@ -36,8 +35,7 @@ class Files:
     lease: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Value):
     """The entries of one folder by name, sorted out. `touched` names the jobs whose files differ from
     the listing before."""
 
@@ -76,7 +74,7 @@ class Listing:
         return Listing(entries, files, strays, frozenset(touched))
 
 
-def _put(values: dict[str, Value], name: str, value: Value | None) -> None:
+def _put(values: dict[str, Item], name: str, value: Item | None) -> None:
     if value:
         values[name] = value
     else:

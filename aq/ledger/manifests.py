@@ -16,7 +16,7 @@ from aq.core.profile import ProfileFile
 from aq.core.settings import Settings
 from aq.core.values import plain, revive
 
-Value = TypeVar("Value")
+Made = TypeVar("Made")
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
 FORMAT = f"{__version__}-6"
 MAX_FILE = 64 * 1024 * 1024
@@ -77,11 +77,11 @@ class ParseCache:
             self._put(Manifest, blob, value)
         return value
 
-    def value(self, cls: type[Value], blob: str, content: bytes | None, file: str) -> Value | str:
+    def value(self, cls: type[Made], blob: str, content: bytes | None, file: str) -> Made | str:
         """A record, lease or beat, or what is wrong with it."""
-        value: Value | str | None = self._get(cls, blob)
+        value: Made | str | None = self._get(cls, blob)
         if value is None:
-            from aq.core.codec import decode_as  # pydantic is slow to import and rarely needed here
+            from aq.core.codec import decode_as  # YAML is slow to import and rarely needed here
 
             try:
                 value = decode_as(cls, self.read(blob) if content is None else content, file)
@@ -119,9 +119,9 @@ class ParseCache:
             self._put(ProfileFile, blob, value)
         return value
 
-    def _get(self, cls: type[Value], blob: str) -> Value | str | None:
+    def _get(self, cls: type[Made], blob: str) -> Made | str | None:
         key = (cls.__name__, blob)
-        value: Value | str | None = self._known.get(key)
+        value: Made | str | None = self._known.get(key)
         if value is None:
             text = self._load().pop(key, None)
             if text is not None:
@@ -131,7 +131,7 @@ class ParseCache:
                     self._remember(key, value)
         return value
 
-    def _put(self, cls: type[Value], blob: str, value: Value | str) -> None:
+    def _put(self, cls: type[Made], blob: str, value: Made | str) -> None:
         key = (cls.__name__, blob)
         self._remember(key, value)
         said = {"e": value} if isinstance(value, str) else {"v": plain(value)}

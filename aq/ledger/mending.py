@@ -7,9 +7,9 @@ import contextlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from aq.core.value import Value
 from aq.ledger.gitproc import run
 from aq.ledger.ledger import Ledger
 from aq.ledger.locks import sweep_locks
@@ -20,8 +20,7 @@ _OID = re.compile(r"[0-9a-f]{40,64}")
 _GIT = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(Value):
     """The note that one process moves the view of a clone."""
 
     ledger: Ledger

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from aq.core.ids import slug
+from aq.core.value import Value
 
 
 def state_home() -> Path:
@@ -26,8 +26,7 @@ def private_dir(path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class QueuePaths:
+class QueuePaths(Value):
     """The folders that belong to one clone."""
 
     clone: Path

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aq.core.change import Change, Refusal
@@ -15,6 +14,7 @@ from aq.core.errors import TryLaterError
 from aq.core.event import render
 from aq.core.layout import file_edits
 from aq.core.results import Landed, Refused, Result, Waiting
+from aq.core.value import Value
 from aq.ledger.commits import PlumbingCommitter
 from aq.ledger.objects import MissingObjectError, PlumbingObjects
 from aq.ledger.remote import Pushed, PushSpec, Verdict
@@ -33,8 +33,7 @@ _LOOKS = 5
 _EASE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Value):
     """Commits built on `base`, one per operation, not yet known to be in the queue."""
 
     base: str

@@ -4,13 +4,13 @@ here decides what to do after a loss."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from aq.core.errors import AqError, DiskFullError
 from aq.core.event import one_line
 from aq.core.ids import is_id
+from aq.core.value import Value
 from aq.ledger.gitproc import KILLED, Finished, last_words, run, unreachable
 from aq.ledger.locks import sweep_locks
 from aq.ledger.objects import MissingObjectError
@@ -70,8 +70,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Value):
     """The verdict on one ref, with the remote's words."""
 
     verdict: Verdict
@@ -121,8 +120,7 @@ def _remote_words(err: str) -> str:
     return one_line(" ".join(line for line in lines if line), 200)
 
 
-@dataclass(frozen=True, slots=True)
-class PushSpec:
+class PushSpec(Value):
     """One ref to push. `expect` is the oid it must have now ("" for none); None asks for a plain
     fast-forward. The queue branch gets commits that descend from what it must have: it is never forced."""
 
@@ -131,8 +129,7 @@ class PushSpec:
     expect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Value):
     """A hub as one store sees it. `role` keeps the fetched refs of different processes apart: git
     refuses two fetches into the same refs."""
 

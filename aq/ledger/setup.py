@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git import GitCommandError, Repo
@@ -14,6 +13,7 @@ from aq.core.ids import slug
 from aq.core.layout import SETTINGS
 from aq.core.parsing import REF_PATTERN
 from aq.core.settingsfile import parse_settings
+from aq.core.value import Value, replace
 from aq.ledger.gitproc import last_words, locate_clone, run
 from aq.ledger.hub import find_hub, has_queue, probe_beats
 from aq.ledger.locks import sweep_locks
@@ -25,8 +25,7 @@ from aq.ledger.space import says_full
 from aq.ledger.store import SHA256_HEX, QueueConfig, Store, save_config
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Value):
     """What init did."""
 
     paths: QueuePaths

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq.core.errors import AqError
+from aq.core.value import Value
 from aq.core.values import plain, revive
 from aq.ledger.paths import private_dir
 from aq.ledger.sealed import sealed, unsealed
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from aq.core.operations import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Spooled:
+class Spooled(Value):
     """An entry: the operation, the file content it needs, the clone's file it came from, and the
     remote's words if it was refused by policy."""
 

@@ -9,10 +9,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aq.core.errors import AqError
+from aq.core.value import Value, as_dict
 from aq.ledger.gitproc import check, run
 from aq.ledger.paths import QueuePaths, private_dir
 from aq.ledger.sealed import sealed, unsealed
@@ -35,8 +35,7 @@ SHA256_HEX = 64
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class QueueConfig:
+class QueueConfig(Value):
     """What a clone's queue is: its remote, its branch, and where beats go."""
 
     url: str
@@ -90,7 +89,7 @@ def load_config(paths: QueuePaths) -> QueueConfig:
 
 def save_config(paths: QueuePaths, config: QueueConfig) -> None:
     """Remember the clone's queue."""
-    write_atomic(paths.config, sealed(asdict(config)), sync=True)
+    write_atomic(paths.config, sealed(as_dict(config)), sync=True)
 
 
 class Store:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
+
+from aq.core.value import Value
 
 FILE_MODE = b"100644"
 TREE_MODE = b"40000"
@@ -14,8 +15,7 @@ _GIT_MODES = frozenset({FILE_MODE, TREE_MODE, b"100755", b"120000", b"160000"})
 _ENTRY = {size: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{%d})" % size, re.DOTALL) for size in (20, 32)}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value):
     """One line of a tree: mode, name and raw object id."""
 
     mode: bytes

@@ -17,14 +17,14 @@ from aq.core.operations import Claim, Operation, Reclaim, VerifyClaim
 from aq.core.plan import Memory
 from aq.core.settings import Settings
 from aq.core.settle import Outcome
+from aq.core.value import Value
 from aq.runner.ports import BeatPort, BenchPort, ClockPort, ClonePort, LedgerPort, MemoryPort, SpoolPort
 from aq.runner.watch import Watch
 
 BEAT_RETRY = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Me:
+class Me(Value):
     """This host, as it tells the fleet."""
 
     host: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from aq.core.eligible import verify_blockers
@@ -16,10 +15,10 @@ from aq.core.plan import plan
 from aq.core.settings import Settings
 from aq.core.snapshot import OPEN_STAGES, Snapshot
 from aq.core.units import duration_text
+from aq.core.value import Value, as_dict
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value):
     """One job on the board. `age` is in seconds, None when unknown."""
 
     job: str
@@ -34,8 +33,7 @@ class Row:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Value):
     """Everything the board shows. `counts` has every stage, also those that are not listed."""
 
     tip: str
@@ -48,7 +46,11 @@ class Board:
 
     def as_json(self) -> dict[str, Any]:
         """The board as plain data."""
-        return {**asdict(self), "rows": [asdict(row) for row in self.rows], "alerts": list(self.alerts)}
+        return {
+            **as_dict(self),
+            "rows": [as_dict(row) for row in self.rows],
+            "alerts": list(self.alerts),
+        }
 
 
 def listed_live(beats: Mapping[str, tuple[str, Beat]], now: Instant, grace: float) -> dict[str, Beat]:

@@ -4,17 +4,16 @@ command does, so a second core imports it meanwhile."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aq.core.value import Value
 from aq.ui.ahead import Ahead
 
 if TYPE_CHECKING:
     from aq.core.manifest import Manifest
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Value):
     """One thing to submit: what its id is made from, its name for people, and its content."""
 
     stem: str
@@ -22,8 +21,7 @@ class Source:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Value):
     """The files to check."""
 
     sources: tuple[Source, ...]

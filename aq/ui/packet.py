@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from aq.core.gates import Gate, auto_blockers, gates
@@ -14,6 +13,7 @@ from aq.core.record import Changes, Verdict
 from aq.core.risk import Risk, risk_now
 from aq.core.settings import Settings
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value, as_dict
 from aq.ui.board import age_text
 from aq.ui.out import clean, style
 from aq.ui.runlines import size_of
@@ -21,8 +21,7 @@ from aq.ui.runlines import size_of
 _COLOURS = {"low": "green", "medium": "yellow", "high": "red"}
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Value):
     """One job that waits for a person. `age` is in seconds; `usd` is None when no run told its cost; `auto`
     says why no host shipped it, where its policy is auto."""
 
@@ -48,7 +47,7 @@ class Packet:
 
     def as_json(self) -> dict[str, Any]:
         """The packet as plain data."""
-        return asdict(self)
+        return as_dict(self)
 
 
 def packets(snapshot: Snapshot, now: Instant, only: Iterable[str] = ()) -> list[Packet]:

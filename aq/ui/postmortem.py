@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from aq.core.instants import unix
@@ -13,6 +12,7 @@ from aq.core.overrun import spent_words
 from aq.core.record import REJECTED, CheckResult, Record, Run
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.units import duration_text
+from aq.core.value import Value, as_dict
 from aq.ui.out import clean, style
 from aq.ui.runlines import detail_lines
 
@@ -41,8 +41,7 @@ _TO_DO = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(Value):
     """One run. `seconds` is None while it lasts or for want of an end; so are `usd` and `tokens` unknown."""
 
     epoch: int
@@ -57,8 +56,7 @@ class Try:
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Value):
     """What a bound of the submission was, and how much of it is used."""
 
     name: str
@@ -66,8 +64,7 @@ class Charge:
     bound: int
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Value):
     """Why a job ended, what was tried in this submission and before, and what to do next. `older` are lines
     of runs that the record keeps no more of."""
 
@@ -84,7 +81,7 @@ class Diagnosis:
 
     def as_json(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self)
+        return as_dict(self)
 
 
 def diagnose(job: Job, log: tuple[str, ...] = ()) -> Diagnosis | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aq.core.eligible import host_blockers
@@ -14,11 +13,11 @@ from aq.core.plan import Plan, free_slots, plan, scorer_for
 from aq.core.preempt import Preemption
 from aq.core.score import Score
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value
 from aq.ui.board import listed_live
 
 
-@dataclass(frozen=True, slots=True)
-class HostView:
+class HostView(Value):
     """One host and one job. `reasons` keep it from starting the job now; a host that could ever run it
     has a score all the same."""
 
@@ -40,8 +39,7 @@ def score_json(score: Score | None) -> dict[str, Any]:
     return {"score": score.total, "terms": terms}
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Value):
     """The fleet at one moment, ready to be asked."""
 
     snapshot: Snapshot

@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from aq.core.operations import Claim, Land, Operation, Unverified
 from aq.core.plan import Memory, plan, remember
 from aq.core.results import Landed
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from aq.ledger.beatwriter import BeatWriter
 from aq.ledger.ledger import Ledger
 from tests.bench.fixtures import ENGINES, OFFERS, beat_of, open_ledger

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.operations import Claim
 from aq.core.record import Record, Run, Verdict
+from aq.core.value import replace
 from aq.ledger.commits import Identity
 from aq.ledger.ledger import Ledger
 from aq.ledger.newqueue import queue_files

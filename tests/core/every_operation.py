@@ -4,7 +4,6 @@ commit, in the record and in the lease. `python -m tests.core.every_operation` w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from difflib import unified_diff
 from pathlib import Path
 
@@ -46,6 +45,7 @@ from aq.core.operations import (
 from aq.core.record import Changes
 from aq.core.settings import Budgets
 from aq.core.signers import Role, Signer, Signers
+from aq.core.value import replace
 from aq.core.values import plain
 from tests.support.builders import FAILED, Queue, manifest
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +30,7 @@ from aq.core.profile import Profile
 from aq.core.record import Note
 from aq.core.settings import Amount, Spend
 from aq.core.snapshot import Problem
+from aq.core.value import replace
 from tests.support.builders import NOW, Queue, lease, manifest
 from tests.support.ledgerless import Texts
 

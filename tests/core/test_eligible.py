@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.eligible import (
@@ -24,6 +22,7 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Deps, Manifest
 from aq.core.record import Note, Record
 from aq.core.settings import Amount, Budgets, Pause, Settings, Spend
+from aq.core.value import replace
 from tests.support.builders import NOW, OFFERS, job, manifest, snapshot
 
 LATER = "2026-11-21T10:00:01Z"

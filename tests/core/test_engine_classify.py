@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
 from aq.core.engine.classify import CLASSES, ROWS, Verdict, classify, reset_of, sensible, status_of
 from aq.core.engine.events import Faulted
 from aq.core.engine.report import EngineReport
+from aq.core.value import replace
 
 OK = EngineReport(finished=True, text="Done.")
 FAILED = EngineReport(finished=False, code=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget
 from aq.core.operations import FixRound, Hold, Verified
 from aq.core.record import MAX_ROUNDS, Changes, CheckResult, Record, Round, Run, Suite
+from aq.core.value import replace
 from tests.support.builders import FAILED, NOW, PASSED, Queue
 
 TIP, FIXED = "f" * 40, "d" * 40

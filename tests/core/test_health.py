@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.health import FAST, FIRST_REST, LIMIT, LONGEST_REST, Breaker, blame, carried, noted, room
 from aq.core.settle import Ending, Outcome
+from aq.core.value import replace
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from aq.core.jobfile import JobFile, parse_job, written_key
 from aq.core.manifest import KEYS, Budget, Check, CheckKind, Deps, Manifest, Priority, Retry, ReviewPolicy
 from aq.core.parsing import known_keys
+from aq.core.value import names
 from tests.core.badfiles import front
 
 # DESIGN section 6, in its order.
@@ -110,7 +110,7 @@ def test_the_design_s_own_example_is_valid_and_gives_every_key_but_cwd() -> None
 
 def test_every_field_of_a_manifest_can_be_written_and_has_its_written_name() -> None:
     assert sorted(written_key(name) for name in KEYS) == sorted(DESIGN_KEYS)
-    assert {field.name for field in fields(Manifest)} == {*KEYS, "prefers_engine", "given"}
+    assert set(names(Manifest)) == {*KEYS, "prefers_engine", "given"}
 
 
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.change import Change, JobEdit, PauseEdit, Refusal
@@ -14,6 +12,7 @@ from aq.core.layout import FileEdit, file_edits, folder_of, names_on
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.settings import Amount, Pause, Spend
+from aq.core.value import replace
 from tests.support.builders import NOW, job, lease
 
 

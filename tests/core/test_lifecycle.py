@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from aq.core.errors import IllegalTransitionError
 from aq.core.lifecycle import TRANSITIONS, LeaseRule, Stage, Transition, Trigger, lease_allowed, transition
 from aq.core.operations import PauseFleet
+from aq.core.value import replace
 from tests.support.builders import Queue, job, lease
 
 # DESIGN section 5, by hand: trigger, moves, rule.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from aq.core.operations import PauseFleet
 from aq.core.profile import Profile
 from aq.core.record import Note, Record
 from aq.core.settings import Amount, Budgets, Spend
+from aq.core.value import replace
 from tests.support.builders import NOW, Queue, job
 
 DAY = NOW[:10]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aq.core.operations import AcceptRewind, PauseFleet, ResumeFleet
 from aq.core.settings import Pause
+from aq.core.value import replace
 from tests.support.builders import NOW, Queue
 
 

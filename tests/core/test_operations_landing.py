@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Retry
 from aq.core.operations import Fail, FixRound, Hold, Preempt, Unverified
+from aq.core.value import replace
 from tests.support.builders import FAILED, NOW, PASSED, Queue, cancel_of
 
 TIP = "f" * 40

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -26,6 +25,7 @@ from aq.core.operations import (
 from aq.core.record import Note, Record
 from aq.core.settings import Amount
 from aq.core.snapshot import Problem
+from aq.core.value import replace
 from tests.support.builders import NOW, Queue, cancel_of, job, lease
 
 Asker = Callable[..., Operation]

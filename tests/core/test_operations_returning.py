@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from aq.core.operations import Hold, PauseFleet, PauseJob, Preempt
 from aq.core.plan import plan
 from aq.core.record import Record
 from aq.core.settings import Amount, Budgets
+from aq.core.value import replace
 from tests.support.builders import NOW, OFFERS, VERIFY, Queue, beat
 
 DAY = NOW[:10]

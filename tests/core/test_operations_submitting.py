@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.change import Refusal
 from aq.core.errors import AqError
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.operations import Add, PauseJob, ResumeJob, Revise, Spawn
+from aq.core.value import replace
 from tests.support.builders import Queue, job, manifest
 
 DAILY = {"every": 86400.0}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.errors import AqError
@@ -15,6 +13,7 @@ from aq.core.operations import Cancel, Hold, Operation, PauseJob, Requeue, Resum
 from aq.core.overrun import budget_words, hold_words, is_overrun, parse_budget, raised, spent_words
 from aq.core.record import Record, Run
 from aq.core.settings import Amount, Budgets
+from aq.core.value import replace
 from tests.support.builders import NOW, Queue, job, refusal_of
 
 TIP = "e" * 40

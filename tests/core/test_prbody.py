@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.prbody import pr_body
 from aq.core.record import CheckResult, Record, Run, Verdict
+from aq.core.value import replace
 from tests.support.builders import NOW, job
 
 FIRST = Run(1, "ada", "n1", "claude", NOW, 1, ended=NOW, usd=0.5, tokens=1000, model="m-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from aq.core.retry import MAX_PREEMPTED
 from aq.core.settings import Budgets, Pause, Settings
 from aq.core.settle import Ending, Outcome, settle
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from tests.support.builders import NOW, OFFERS, Queue, beat, job, snapshot
 
 CRITICAL, HIGH, LOW = Priority.CRITICAL, Priority.HIGH, Priority.LOW

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -22,6 +21,7 @@ from aq.core.prompt import (
     unused_mark,
 )
 from aq.core.record import Note, Record, Run
+from aq.core.value import replace
 from aq.core.work import Order
 from tests.support.builders import NOW, Queue, job
 

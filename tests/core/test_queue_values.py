@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from aq.core.results import Landed, Refused, Waiting, reason_of
 from aq.core.retry import after_failure, after_return, backoff, infra_backoff
 from aq.core.settle import Ending, Outcome, settle
 from aq.core.snapshot import NoArchive, Snapshot
+from aq.core.value import replace
 from aq.core.values import plain, revive
 from aq.core.work import Brought, Checked, Ended, Order
 from tests.support.builders import FAILED, NOW, PASSED, Queue, job, lease, snapshot

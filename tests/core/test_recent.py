@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.engine.usage import MOST
@@ -13,6 +11,7 @@ from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.recent import FAIR_WINDOW, MAX_JOBS, WINDOW, Past, Recent, look_back, place_of
 from aq.core.record import MAX_ROUNDS, Record, Round, Run
+from aq.core.value import replace
 from tests.support.builders import NOW, job, snapshot
 
 

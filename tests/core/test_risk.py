@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from aq.core.record import Changes, Record, Run
 from aq.core.risk import Level, Risk, risk_now, risk_of
 from aq.core.settings import RiskRules
+from aq.core.value import replace
 from tests.support.builders import NOW
 
 LOW, MEDIUM, HIGH = Level

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from aq.core.record import Note, Record, Run
 from aq.core.settings import Budgets, Pause, Settings
 from aq.core.settle import Ending, Outcome
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from tests.support.builders import NOW, OFFERS, Queue, beat, job, snapshot
 
 HOUR = 3600.0

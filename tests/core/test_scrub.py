@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from aq.core.lease import Fence
 from aq.core.scrub import scrub
 from aq.core.secrets import diff_warnings
 from aq.core.settle import Ending, Outcome
+from aq.core.value import Value, field
 from aq.core.work import Ended
 from tests.support.canaries import BY_KIND, KINDS, REFUSED, leaked
 
 KNOWN = "canary-" + "value"
 
 
-@dataclass(frozen=True)
-class _Odd:
+class _Odd(Value):
     text: str
     many: tuple[str, ...] = ()
     more: dict[str, object] = field(default_factory=dict)
     inner: _Odd | None = None
     number: float = 1.5
     kind: type = str
-    made: str = field(init=False, default="")
 
 
 def test_every_text_in_a_value_is_redacted_however_deep() -> None:

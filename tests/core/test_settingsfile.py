@@ -13,6 +13,7 @@ from aq.core.plan import plan
 from aq.core.record import Record
 from aq.core.settings import CADENCES, Amount, Budgets, Cadence, RetryBudget, RiskRules, Settings, Spend
 from aq.core.settingsfile import SettingsFile, parse_settings
+from aq.core.value import names
 from tests.support.builders import NOW, beat, job, refusal_of, snapshot
 
 DESIGN_FILE = b"""
@@ -65,9 +66,7 @@ def test_the_keys_are_these() -> None:
 
 
 def test_the_presets_are_those_of_the_design() -> None:
-    assert {
-        name: tuple(getattr(c, f) for f in Cadence.__dataclass_fields__) for name, c in CADENCES.items()
-    } == {
+    assert {name: tuple(getattr(c, f) for f in names(Cadence)) for name, c in CADENCES.items()} == {
         "local": (1, 10, 120, 10, 3, 0),
         "lan": (3, 60, 300, 30, 10, 0),
         "forge": (20, 300, 1200, 60, 60, 10),

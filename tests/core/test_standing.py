@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from aq.core.operations import Repair
 from aq.core.signers import Signers
 from aq.core.standing import ACCEPTED, Standing
 from aq.core.trust import Changed, Deed
+from aq.core.value import replace
 from aq.core.values import plain, revive
 from tests.core.test_signers import ROOT, TWO
 from tests.support.builders import NOW, job, manifest, snapshot

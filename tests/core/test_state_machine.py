@@ -5,7 +5,6 @@ Each walk favours some moves over others, so that deep corners are reached and n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -45,6 +44,7 @@ from aq.core.operations import (
 from aq.core.record import Changes
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Budgets
+from aq.core.value import replace
 from tests.support.builders import FAILED, Queue, manifest
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from aq.core.layout import PAUSED, SETTINGS, SIGNERS
 from aq.core.lifecycle import TRANSITIONS, LeaseRule, Stage, Trigger
 from aq.core.signers import Role, Signer, Signers
 from aq.core.trust import JOB, NEEDED, Changed, Deed, Touch, judge, thing_of
+from aq.core.value import replace
 from tests.core.test_signers import key
 from tests.support.builders import lease
 

@@ -4,13 +4,13 @@ with, and with limits; where its prompt goes; and what is written where."""
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aq.core.value import replace
 from aq.host.engines import ENGINES
 from aq.host.engines.base import Brief, Launch
 

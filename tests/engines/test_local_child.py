@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from aq.core.value import replace
 from aq.host.engines.base import Brief
 from aq.host.engines.local import ENGINE
 from aq.host.engines.local_agent.address import KEY, MODEL, OLLAMA_WINDOW, URL, WINDOW

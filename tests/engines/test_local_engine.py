@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from aq.core.engine.events import (
     Used,
 )
 from aq.core.engine.usage import Usage
+from aq.core.value import replace
 from aq.host.engines.base import Auth, Brief
 from aq.host.engines.local import ENGINE
 from aq.host.engines.local_agent.address import OLLAMA, URL, base_url

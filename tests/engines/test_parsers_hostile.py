@@ -6,12 +6,12 @@ import json
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aq.core.engine.usage import Usage
+from aq.core.value import replace
 from aq.host.engines import ENGINES
 from tests.engines.replay import Stream, events, lines, report, verdict
 from tests.engines.streams import GOOD

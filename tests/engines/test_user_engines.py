@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aq.core.engine.classify import classify
 from aq.core.engine.events import Finished
+from aq.core.value import replace
 from aq.host.config import HostConfig
 from aq.host.engines import ENGINES, engine_problems, engines
 from aq.host.engines.base import Auth, Brief, Engine

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from aq.core.engine.usage import Usage
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.settle import Outcome
+from aq.core.value import replace
 from aq.core.work import Ended, Order
 from aq.host.bench import Bench
 from aq.host.config import HostConfig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from aq.core.record import CheckResult, Record, Run
 from aq.core.secrets import diff_warnings
 from aq.core.settle import Ending, Outcome
 from aq.core.squash import squash_message
+from aq.core.value import replace
 from aq.core.work import Brought, Checked, Ended
 from aq.host.config import HostConfig
 from aq.host.kit import Kit

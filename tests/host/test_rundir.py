@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aq.core.value import replace
 from aq.host.rundir import RunDir, RunNote, leftover_runs
 from aq.host.tree import marked
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from aq.core.encoding import encode
 from aq.core.instants import instant, later
 from aq.core.operations import Ship, Verified
 from aq.core.record import Note, Record, Run
+from aq.core.value import replace
 from aq.ledger.archive import starts_in
 from tests.support.fleet import Fleet, op
 from tests.support.story import story

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from aq.core.jobfile import parse_job
 from aq.core.operations import Add, Operation, Revise
 from aq.core.results import Landed, Refused
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from aq.ledger.ledger import Ledger
 from tests.core.test_state_machine import LIMIT, Walk
 from tests.support.builders import Queue

@@ -4,7 +4,6 @@ diff is never replayed."""
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add, Cancel, Land, PauseFleet, Promote, Release, Unverified
 from aq.core.results import Landed, Refused
+from aq.core.value import replace
 from aq.ledger.ledger import Ledger
 from tests.support.fleet import HELLO, Fleet, add, claim_of, git, landed, op, perform
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.results import Landed, Refused, Result, Waiting
+from aq.core.value import replace
 from aq.ledger.ledger import Ledger
 from tests.support.fleet import Fleet, add, claim_of, git, landed, perform, wait_until
 from tests.support.remotes import Pushes, dawdle, hook, impatient, kill_client_once, served, unhook

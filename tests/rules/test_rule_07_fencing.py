@@ -4,7 +4,6 @@ branch; what cannot know waits, and work that must not run twice stops."""
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 from aq.core.lease import Fence
 from aq.core.operations import Fail, Land, Operation, Release, Unverified, Verified
 from aq.core.results import Refused
+from aq.core.value import replace
 from tests.support.fleet import Fleet, add, claim_of, git, landed, op, perform, wait_until
 from tests.support.processes import running
 from tests.support.remotes import away

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.lifecycle import TRANSITIONS, LeaseRule, Stage, Transition, Trigger
 from aq.core.operations import Operation
+from aq.core.value import replace
 from tests.support.fleet import Fleet, git
 from tests.support.scenarios import SCENARIOS, X
 from tests.support.story import Story, story

@@ -3,7 +3,6 @@ and the plan looks elsewhere."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from aq.core.fleet import Beat, Cooling
 from aq.core.instants import later, unix
 from aq.core.lifecycle import Stage
+from aq.core.value import replace
 from aq.host.clock import Clock
 from aq.host.engines.base import Auth, Brief, Engine, Launch, Probe
 from aq.host.memory import HostMemory

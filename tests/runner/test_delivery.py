@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Land
+from aq.core.value import replace
 from aq.core.work import Brought
 from aq.runner.deliver import brought
 from tests.host.forges import FakeForge

@@ -3,12 +3,11 @@ run has the profile of its claim."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.accepts import Accepts
 from aq.core.lifecycle import Stage
+from aq.core.value import replace
 from aq.runner.decide import decide
 from tests.runner.hosts import host
 from tests.support.fleet import Fleet, add

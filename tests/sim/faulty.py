@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +15,7 @@ from aq.core.operations import Claim, Land, Operation, Reclaim
 from aq.core.plan import Memory, Plan
 from aq.core.results import Landed, Refused
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from aq.ledger.pusher import Pusher, Stack
 from aq.ledger.remote import Pushed, PushSpec, Verdict
 from aq.runner.state import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from aq.core.change import Change
@@ -16,6 +16,7 @@ from aq.core.layout import FileEdit
 from aq.core.lifecycle import Stage
 from aq.core.operations import Operation
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from aq.ledger.commits import CommitInfo
 from aq.ledger.remote import Pushed, PushSpec, Verdict
 

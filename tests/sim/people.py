@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aq.core.errors import AqError, FrozenError, TryLaterError
@@ -29,6 +28,7 @@ from aq.core.operations import (
 )
 from aq.core.record import Record
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from tests.sim.machine import Machine
 from tests.sim.store import SimLedger
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from aq.core.operations import (
 )
 from aq.core.record import Changes, CheckResult, Record, Run
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 
 Failed = TypeVar("Failed", bound=Exception)
 NOW = "2026-11-21T10:00:00Z"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aq.core.value import replace
 from aq.ledger.ledger import Ledger
 from tests.support.fleet import FAST, Fleet
 

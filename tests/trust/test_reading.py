@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.change import Change, Refusal
@@ -11,6 +9,7 @@ from aq.core.jobfile import parse_job
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.operations import Add, Operation, Ship, Spawn, Verified
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 from tests.support.fleet import Fleet, git, landed, op, perform
 from tests.support.signing import HOST, PERSON, Ring
 from tests.support.story import Story, by_hand, hand_write

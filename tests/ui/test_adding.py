@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from aq.core.value import replace
 from aq.ui.checker import Question, Source, check
 from aq.ui.cli import add as adding
 from aq.ui.cli.common import here

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Retry
 from aq.core.operations import Cancel, Preempt, Reject, Requeue
 from aq.core.record import CheckResult, Record, Suite
+from aq.core.value import replace
 from aq.ui.postmortem import diagnose, diagnosis_lines
 from tests.support.builders import Queue, cancel_of, job
 from tests.support.story import Story

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from aq.core.profile import Profile
 from aq.core.record import Note, Record
 from aq.core.settings import Amount, Budgets, Pause, Settings, Spend
 from aq.core.snapshot import Problem, Snapshot
+from aq.core.value import replace
 from aq.ui.diagnosis import queue_findings
 from aq.ui.finding import Finding
 from aq.ui.fleet_diagnosis import stuck_delivery

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.record import CheckResult, Round, Run, Suite, Verdict
+from aq.core.value import replace
 from aq.ui.board import note_of
 from aq.ui.runlines import run_lines, verdict_lines
 from tests.support.builders import FAILED, NOW, job

@@ -11,6 +11,7 @@ from aq.core.audit.state import Reading, Replay, Seen, place_of
 from aq.core.event import FLEET_OPS, Event, parse
 from aq.core.layout import PAUSED, QUEUE, SIGNERS, SPEND
 from aq.core.lifecycle import Trigger
+from aq.core.value import Value
 
 # What a person may change with plain git (rule 12).
 _BY_HAND = re.compile(
@@ -19,8 +20,7 @@ _BY_HAND = re.compile(
 _FLEET_FILES: dict[str, list[str]] = {"accept-rewind": [], "accept": [], "signers": [SIGNERS]}
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Value):
     """One commit of the queue's line. `changes` has each path that differs from the commit before, with
     its new blob, empty when it is gone."""
 
@@ -29,8 +29,7 @@ class Commit:
     changes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(Value):
     """A broken invariant: where, which, and what is wrong. `by_hand` when no operation of aq did it."""
 
     commit: str

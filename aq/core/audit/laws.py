@@ -17,6 +17,7 @@ from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
 from aq.core.overrun import is_overrun
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Settings, Spend
+from aq.core.value import Value
 
 _CLAIMS = (Trigger.CLAIM, Trigger.VERIFY_CLAIM)
 _BY_HOLDER = (
@@ -42,8 +43,7 @@ class Past:
     allowed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value):
     """One operation on one job: the job before and after it. `replay` is the queue after it; `was_paused`
     is whether the commit before had a stop."""
 

@@ -15,6 +15,7 @@ from aq.core.manifest import Manifest
 from aq.core.profile import NO_PROFILE, ProfileFile, applied, pinned
 from aq.core.record import Record
 from aq.core.settings import Settings, Spend
+from aq.core.value import Value
 
 JOB_FILE = re.compile(
     rf"{QUEUE}/(?P<folder>[a-z_]+(?:/\d{{4}}/\d\d/\d\d)?)/(?P<job>[a-z0-9_-]+)\.(?P<kind>md|record\.yaml|lease\.yaml)"
@@ -43,8 +44,7 @@ class Reading(Protocol):
         """A profile's file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Value):
     """The blobs of one job in one folder."""
 
     md: str = ""
@@ -55,8 +55,7 @@ class Files:
 _FIELDS = {"md": "md", "record.yaml": "record", "lease.yaml": "lease"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Value):
     """One job at one commit, in the one folder that it is in. `broken` says which file cannot be read."""
 
     job: str

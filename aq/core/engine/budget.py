@@ -3,19 +3,17 @@ only tries its model again and again. Numbers come in, a reason comes out; nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from aq.core.engine.events import Event, Faulted, Finished, Retrying, Said, ToolCalled, ToolDone
 from aq.core.engine.usage import Usage, money
 from aq.core.manifest import Budget
+from aq.core.value import Value, replace
 
 RETRY_DELAY = 120.0
 RETRY_TOTAL = 300.0
 _PROGRESS = (Said, ToolCalled, ToolDone, Finished)
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Value):
     """Why to stop an engine. `failure` is the class; or it follows from the `fault` that the engine
     tried to get over."""
 
@@ -24,8 +22,7 @@ class Stop:
     fault: Faulted | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value):
     """What a run may use; None is no limit. `timeout` and `wall` are both seconds since the start:
     the first that is reached gives its name to the end. `silence` is in seconds without output."""
 

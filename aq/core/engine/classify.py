@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from aq.core.engine.events import Faulted
 from aq.core.engine.report import EngineReport
+from aq.core.value import Value, field, replace
 
 # A fault whose code starts like this names its class: an engine declared in YAML maps exit codes so.
 DECLARED = "aq:"
@@ -19,8 +19,7 @@ LONGEST_RESET = 30 * 86400.0
 _MAX_WORDS = 4000
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value):
     """One class and what proves it: HTTP statuses, words (a pattern) in an error, exit codes by engine."""
 
     failure: str
@@ -106,8 +105,7 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE)
 _SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value):
     """`failure` is a class, or nothing for success; `reset` in how many seconds a limit ends, if known."""
 
     failure: str = ""

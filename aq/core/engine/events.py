@@ -3,36 +3,31 @@ output. Nothing here is trusted: texts are an engine's words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aq.core.engine.usage import Usage
+from aq.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Value):
     """A session began."""
 
     session: str = ""
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Value):
     """Words of the model for people. The last is the summary unless `Finished` has one."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCalled:
+class ToolCalled(Value):
     """The engine uses a tool."""
 
     tool: str
     what: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolDone:
+class ToolDone(Value):
     """A tool came back. `denied` when the engine was not allowed to use it."""
 
     tool: str = ""
@@ -40,8 +35,7 @@ class ToolDone:
     denied: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(Value):
     """The engine tries its model again by itself, after `delay` seconds; None when it does not say."""
 
     status: int | None = None
@@ -50,8 +44,7 @@ class Retrying:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(Value):
     """Usage so far. `total`: of the whole run (else since the last such event); `session`: of the whole
     session, earlier runs of it included."""
 
@@ -60,8 +53,7 @@ class Used:
     session: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Faulted:
+class Faulted(Value):
     """The engine reports an error: an HTTP status if known, its own code, its words, and in how many
     seconds a limit resets if it says so."""
 
@@ -71,8 +63,7 @@ class Faulted:
     reset: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Value):
     """The terminal event: without one a run is never a success."""
 
     ok: bool

@@ -4,11 +4,11 @@ that cannot be are unknown, and a total never shrinks."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from aq.core.engine.events import Event, Faulted, Finished, Said, Started, ToolDone, Used
 from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage, counted, money
+from aq.core.value import replace
 
 MAX_FAULTS = 50
 MAX_DENIED = 50

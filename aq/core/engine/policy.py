@@ -3,7 +3,7 @@ long the engine rests on this host. One table; code and docs read it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from aq.core.value import Value
 
 MINUTE = 60.0
 # Nobody says for longer than a day that an engine must rest: after that it is worth a try.
@@ -12,8 +12,7 @@ _LONG = (5 * MINUTE, 15 * MINUTE, 60 * MINUTE)
 _SHORT = (1 * MINUTE, 5 * MINUTE, 15 * MINUTE)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Value):
     """`released`: the job goes back without spending an attempt. `rests`: how long the engine rests on
     this host after the first such failure in a row, the second, and each later one, when no reset time
     is known; empty when it does not rest."""

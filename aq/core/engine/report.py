@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from aq.core.engine.events import Faulted
 from aq.core.engine.usage import Usage
+from aq.core.value import Value, field
 
 # The end code of an engine that stopped before it was done, with work worth a look.
 PARTIAL = "partial"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReport:
+class EngineReport(Value):
     """The facts of a finished engine. `finished` is None without a terminal event, else whether the
     engine called it a success; `code` is the process's exit code, or minus a signal's number; `stderr`
     holds its last lines; `session_usage` is the last total over the whole session, to subtract when it

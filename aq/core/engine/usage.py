@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
 from typing import Any
+
+from aq.core.value import Value, names
 
 MOST = 10**15
 
@@ -24,8 +25,7 @@ def money(value: object) -> float | None:
     return float(min(value, MOST)) if 0 <= value < math.inf else None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Value):
     """Tokens by kind and money in usd; None is unknown, which is never the same as 0. `input` excludes
     what came from the cache."""
 
@@ -70,7 +70,7 @@ class Usage:
         )
 
 
-_NAMES = tuple(field.name for field in fields(Usage))
+_NAMES = names(Usage)
 
 
 def _sum(one: Any, other: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 from aq.core.change import Change, Refusal
 from aq.core.gates import BEFORE_TESTING, Gate, auto_blockers, gates, refusal, work_epoch
@@ -12,10 +11,10 @@ from aq.core.lifecycle import Stage, Trigger
 from aq.core.operations.base import Asked
 from aq.core.record import Note, Override, Record
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Accepting(Asked):
+class _Accepting(Asked, kw_only=True):
     """A person accepts work, and with `override`, a reason, also what closed gates keep back."""
 
     override: str = ""
@@ -38,8 +37,7 @@ class _Accepting(Asked):
         return record, f"{self.by} overrode {', '.join(names)}: {self.override}", trailers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promote(_Accepting):
+class Promote(_Accepting, kw_only=True):
     """review to testing: a person accepts the verdict, or overrides a missing one, or a hold."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -60,8 +58,7 @@ class Promote(_Accepting):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ship(_Accepting):
+class Ship(_Accepting, kw_only=True):
     """testing to shipped. Work that is to be merged is delivered afterwards by a host."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -78,8 +75,7 @@ class Ship(_Accepting):
         return self.change(Trigger.SHIP, job, after, detail=detail, extra=extra)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AutoShip(Asked):
+class AutoShip(Asked, kw_only=True):
     """A host ships what `review-policy: auto` lets it ship. It can override nothing."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from abc import abstractmethod
 
 from aq.core.change import Change, JobEdit, Refusal
 from aq.core.errors import IllegalTransitionError
@@ -16,10 +15,10 @@ from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
 from aq.core.record import Record, Run
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
+from aq.core.value import Value, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(ABC):
+class Operation(Value, kw_only=True):
     """`at` is fixed when the operation is asked, however often it is asked again; `op_id` is random
     and makes its commit unlike any other."""
 
@@ -85,8 +84,7 @@ class Operation(ABC):
         return replace(job, stage=stage, folder=folder, record=stamped, lease=lease)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked(Operation):
+class Asked(Operation, kw_only=True):
     """Somebody names a job, and perhaps the `epoch` of the work that they looked at."""
 
     job: str

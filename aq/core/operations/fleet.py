@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aq.core.change import Change, PauseEdit, Refusal
 from aq.core.event import Event
 from aq.core.operations.base import Operation
@@ -11,8 +9,7 @@ from aq.core.settings import Pause
 from aq.core.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseFleet(Operation):
+class PauseFleet(Operation, kw_only=True):
     """Nobody claims any more. With `stop`, running engines are stopped too and their work kept."""
 
     why: str
@@ -32,8 +29,7 @@ class PauseFleet(Operation):
         return Change(event, pause=PauseEdit(Pause(self.by, self.why, self.at, self.stop)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeFleet(Operation):
+class ResumeFleet(Operation, kw_only=True):
     """Lifts the kill switch."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -43,8 +39,7 @@ class ResumeFleet(Operation):
         return Change(Event("resume", self.by, self.op_id), pause=PauseEdit(None))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptRewind(Operation):
+class AcceptRewind(Operation, kw_only=True):
     """A person says that the rewound history is the queue now. Thaws every host (rule 1)."""
 
     old: str

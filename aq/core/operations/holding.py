@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.change import Change, Refusal
 from aq.core.eligible import (
@@ -33,10 +31,10 @@ from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return, infra_bac
 from aq.core.retrybudget import retry_blockers
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
+from aq.core.value import field, replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Taking(Operation):
+class _Taking(Operation, kw_only=True):
     """A host takes a lease. Its own limits are checked on the very tip the claim is written on."""
 
     job: str
@@ -62,8 +60,7 @@ class _Taking(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim(_Taking):
+class Claim(_Taking, kw_only=True):
     """inbox to building: epoch + 1, one charge, and the money set aside (rules 4, 8 and 10)."""
 
     score: str = ""
@@ -124,8 +121,7 @@ class Claim(_Taking):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyClaim(_Taking):
+class VerifyClaim(_Taking, kw_only=True):
     """Take a landed branch whose verifier is gone: epoch + 1, no attempt charged."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -169,8 +165,7 @@ def _given_back(
     return replace(record, not_before=following.not_before, **moved), following
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Returning(Operation):
+class _Returning(Operation, kw_only=True):
     """The holder ends its run without a result; what it left and cost is kept, as far as it is known."""
 
     fence: Fence
@@ -197,8 +192,7 @@ class _Returning(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release(_Returning):
+class Release(_Returning, kw_only=True):
     """The holder gives the job back: infrastructure failed (`failure` is its class when it is one of an
     engine's), or an operator stopped it. `broken` says that the host or what it needs was out of order: the
     job waits a while, which another engine or host would not help."""
@@ -223,8 +217,7 @@ class Release(_Returning):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preempt(_Returning):
+class Preempt(_Returning, kw_only=True):
     """The holder gives its slot to a critical job."""
 
     for_job: str
@@ -244,8 +237,7 @@ class Preempt(_Returning):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reclaim(Operation):
+class Reclaim(Operation, kw_only=True):
     """Another host's lease fell silent on our clock, or our own orphan is proven dead (rule 6)."""
 
     job: str

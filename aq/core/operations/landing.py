@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 from aq.core.change import Change, Refusal
@@ -23,6 +22,7 @@ from aq.core.record import Changes, CheckResult, Note, Run, Verdict
 from aq.core.retry import after_failure
 from aq.core.risk import risk_of
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 
 
 def _cost(usd: float | None, tokens: int | None) -> tuple[tuple[str, str], ...]:
@@ -50,8 +50,7 @@ def _not_pushed(branch: str, job: Job) -> Refusal:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Land(Operation):
+class Land(Operation, kw_only=True):
     """building to review under the same lease. `pushed` says that the branch was read back from the
     target repository: a landing never names a tip that is not there (rule 9)."""
 
@@ -87,8 +86,7 @@ class Land(Operation):
         return self.change(Trigger.LAND, job, after, host=self.fence.host, extra=extra)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judging(Operation):
+class _Judging(Operation, kw_only=True):
     """A verdict on the run that holds the lease; its cost when it is known better than before. Work outside
     the job's scope is put on hold with it."""
 
@@ -118,8 +116,7 @@ class _Judging(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified(_Judging):
+class Verified(_Judging, kw_only=True):
     """Every check passed: review to testing."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -127,8 +124,7 @@ class Verified(_Judging):
         return self._judged(snapshot, Trigger.VERIFIED, "passed", Stage.TESTING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unverified(_Judging):
+class Unverified(_Judging, kw_only=True):
     """No check was asked for: the job stays in review for a person, with the verdict `none`."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -136,8 +132,7 @@ class Unverified(_Judging):
         return self._judged(snapshot, Trigger.UNVERIFIED, "none", Stage.REVIEW)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fail(Operation):
+class Fail(Operation, kw_only=True):
     """The run failed with a class: again, dead letter, or failed; or on hold, when its budget stopped it."""
 
     fence: Fence
@@ -194,8 +189,7 @@ class Fail(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold(Operation):
+class Hold(Operation, kw_only=True):
     """The job stays where it is until a named person acts. A lease is dropped with the reason."""
 
     job: str
@@ -230,8 +224,7 @@ class Hold(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixRound(Operation):
+class FixRound(Operation, kw_only=True):
     """A failed verify goes back to the engine, in review and under the same lease. Written before the
     engine is asked, with the checks that failed; and again when it left other work, with the branch to
     be verified: whoever verifies it next looks at the newest."""
@@ -283,8 +276,7 @@ class FixRound(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fenced(Operation):
+class Fenced(Operation, kw_only=True):
     """A late result was refused. Its branch is kept and named."""
 
     fence: Fence
@@ -305,8 +297,7 @@ class Fenced(Operation):
         return self.change(Trigger.FENCED, job, _noted(self, job, note), host=self.fence.host, extra=extra)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered(Operation):
+class Delivered(Operation, kw_only=True):
     """A host merged the shipped work as `oid` and read the result back, or opened a pull request for it at
     `url`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from aq.core.change import Change, Refusal
 from aq.core.event import Event
@@ -16,6 +15,7 @@ from aq.core.operations.base import Asked, Operation, ended_run, missing_job, re
 from aq.core.overrun import budget_words, is_overrun, raised
 from aq.core.record import CANCELLED, REJECTED, Note, Record
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 
 
 def _back_to_inbox(record: Record, at: Instant) -> Record:
@@ -37,8 +37,7 @@ def _back_to_inbox(record: Record, at: Instant) -> Record:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject(Asked):
+class Reject(Asked, kw_only=True):
     """Not good enough: failed, or with `requeue` again, with the message in the next prompt."""
 
     message: str
@@ -69,8 +68,7 @@ class Reject(Asked):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requeue(Asked):
+class Requeue(Asked, kw_only=True):
     """An ended job runs again as a new submission."""
 
     message: str = ""
@@ -85,8 +83,7 @@ class Requeue(Asked):
         return self.change(Trigger.REQUEUE, job, self.placed(job, Stage.INBOX, record), detail=self.message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel(Asked):
+class Cancel(Asked, kw_only=True):
     """End a live job. A host that runs it finds itself fenced and stops its engine."""
 
     message: str = ""
@@ -109,8 +106,7 @@ class Cancel(Asked):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approve(Asked):
+class Approve(Asked, kw_only=True):
     """A named person agrees with the work."""
 
     message: str = ""
@@ -128,8 +124,7 @@ class Approve(Asked):
         return self.change(Trigger.APPROVE, job, self.placed(job, job.stage, record))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseJob(Asked):
+class PauseJob(Asked, kw_only=True):
     """This job is not claimed until it is resumed. A run in flight goes on."""
 
     message: str = ""
@@ -147,8 +142,7 @@ class PauseJob(Asked):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeJob(Asked):
+class ResumeJob(Asked, kw_only=True):
     """Lifts the pause or the hold of a job. One whose budget is spent needs a new `budget`, and begins a
     new submission with it. Work outside its scope stays on hold: that takes a reason."""
 
@@ -191,8 +185,7 @@ def _not_spent(job: Job) -> Refusal:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair(Asked):
+class Repair(Asked, kw_only=True):
     """Puts right what an illegal hand edit did: the job's own file, back in the inbox."""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
@@ -222,8 +215,7 @@ class Repair(Asked):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveStray(Operation):
+class RemoveStray(Operation, kw_only=True):
     """Takes a file out of the queue that belongs to no job, or is a copy out of play of one that is
     elsewhere. Git's history keeps it."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from aq.core.change import Change, Refusal
 from aq.core.deps import circle_with, circular
 from aq.core.ids import is_id, suffixed
@@ -14,14 +12,14 @@ from aq.core.manifest import Manifest
 from aq.core.operations.base import Operation, missing_job
 from aq.core.record import Record
 from aq.core.snapshot import Snapshot
+from aq.core.value import replace
 
 
 def _circular(around: tuple[str, ...]) -> Refusal:
     return Refusal(circular(around), "take one of these deps out")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Add(Operation):
+class Add(Operation, kw_only=True):
     """A job file, already stored as `blob`. Adding the same content again changes nothing. With an
     idempotency key, other content supersedes the job while it waits for its first claim. A person
     may say that what looks like a secret in it is none."""
@@ -67,8 +65,7 @@ class Add(Operation):
         ).decide(snapshot)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revise(Operation):
+class Revise(Operation, kw_only=True):
     """New content for a job that no host ever claimed."""
 
     job: str
@@ -96,8 +93,7 @@ class Revise(Operation):
         return self.change(Trigger.REVISE, job, after)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spawn(Operation):
+class Spawn(Operation, kw_only=True):
     """A schedule submits the copy that is due. The slot is in the id, so it happens once."""
 
     schedule: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aq.core.change import Change, Refusal
 from aq.core.event import Event
 from aq.core.layout import SIGNERS
@@ -12,8 +10,7 @@ from aq.core.signers import Signers
 from aq.core.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeSigners(Operation):
+class ChangeSigners(Operation, kw_only=True):
     """An admin says who may sign from now on. `seen` is the commit that the signers before were from."""
 
     signers: Signers
@@ -32,8 +29,7 @@ class ChangeSigners(Operation):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptCommit(Operation):
+class AcceptCommit(Operation, kw_only=True):
     """An admin takes a distrusted commit as it is."""
 
     commit: str

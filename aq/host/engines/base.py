@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from aq.core.engine.events import Event
+from aq.core.value import Value, field
 
 
 class Auth(StrEnum):
@@ -19,8 +19,7 @@ class Auth(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Value):
     """What a look at this machine found. `path` is empty when the engine is not here."""
 
     path: str = ""
@@ -28,8 +27,7 @@ class Probe:
     auth: Auth = Auth.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Brief:
+class Brief(Value):
     """What an engine is asked to do. `prompt` is the file with the whole prompt, `folder` the run's own
     folder outside the workspace; `session` is the engine's session to go on with, or nothing; `usd`,
     `turns`, `tokens` and `wall` are limits that engines with such an option are told as well;
@@ -54,8 +52,7 @@ class Brief:
     sandboxed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Value):
     """How to start it: arguments, the file for its standard input, more environment, files to write
     first (path to content), and a file in the run folder that it leaves its result in."""
 
@@ -76,8 +73,7 @@ class Parser(Protocol):
         """The events that only the end tells: from the exit code, or the text of the result file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Value):
     """One engine. `kind` is its class (`agentic-coder`, or `shell`). `env` names the variables of the
     host that it may see, credentials included; `resumes` when a session can go on; `verdict` when its
     events decide, not its exit code; `free` when it costs nothing."""

@@ -11,9 +11,9 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from aq.core.value import Value
 from aq.host.engines.base import Auth, Probe
 
 PROBE_SECONDS = 10.0
@@ -42,8 +42,7 @@ def by_code(code: int, said: str) -> Auth:  # noqa: ARG001
     return Auth.YES if code == 0 else Auth.NO
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Value):
     """What proves credentials, in this order: a variable that is set, a file that is there, the answer
     of a command (of another `program` than the engine). `maybe` are variables and files that leave room
     for a try when that says no, as `otherwise` does when there is nothing to ask. A path starts with ~/

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 
 import typer
 
+from aq.core.value import as_dict
 from aq.ui.cli.common import here
 from aq.ui.out import clean, say, say_json, style
 
@@ -36,7 +36,7 @@ def audit(
     facts = {"tip": tip, "commits": auditor.commits, "operations": auditor.operations}
     facts |= {"by_hand": auditor.by_hand, "seconds": round(time.monotonic() - began, 2)}
     if as_json:
-        say_json({**facts, "breaches": [asdict(breach) for breach in found]})
+        say_json({**facts, "breaches": [as_dict(breach) for breach in found]})
         return 1 if found else 0
     for breach in found if all_breaches else found[:_SHOWN]:
         say(f"{style(breach.clause, 'red')}  {breach.commit[:12]}  {clean(breach.subject)}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 
 import typer
 
 from aq.core.deps import Node, circles, circular, graph
 from aq.core.errors import AqError, UsageError
+from aq.core.value import as_dict
 from aq.ui.cli.common import complete_jobs, here
 from aq.ui.out import clean, say, say_json, style
 
@@ -28,7 +28,9 @@ def show_graph(
         nodes = graph(snapshot, job)
     around = circles({name: node.needs for name, node in nodes.items()})
     if as_json:
-        say_json({"jobs": [asdict(node) for node in nodes.values()], "circles": sorted(set(around.values()))})
+        say_json(
+            {"jobs": [as_dict(node) for node in nodes.values()], "circles": sorted(set(around.values()))}
+        )
         return
     for line in mermaid(nodes) if form == "mermaid" else tree(nodes):
         say(line)

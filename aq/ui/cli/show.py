@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import typer
@@ -15,6 +14,7 @@ from aq.core.manifest import Manifest
 from aq.core.overrun import budget_words
 from aq.core.settings import Settings
 from aq.core.units import duration_text
+from aq.core.value import as_dict
 from aq.core.values import plain
 from aq.ui.board import listed_live
 from aq.ui.cli.common import complete_jobs, here
@@ -87,7 +87,7 @@ def _as_json(job: Job, text: str, settings: Settings) -> dict[str, Any]:
         "manifest": plain(job.manifest),
         "record": plain(job.record),
         "lease": plain(job.lease) if job.lease else None,
-        "gates": [asdict(gate) for gate in packet.gates] if packet else [],
+        "gates": [as_dict(gate) for gate in packet.gates] if packet else [],
         "auto": list(packet.auto) if packet else [],
         "file": text,
     }

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from aq.core.value import Value
 from aq.host.engines.local_agent.address import NAMES
 
 HALF = 4096
 _GRACE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(Value):
     """What may run: everything with `yolo`, else exactly the lines that aq runs anyway."""
 
     yolo: bool = False
@@ -33,8 +33,7 @@ class Allowed:
         return self.yolo or line.strip() in [allowed.strip() for allowed in self.lines]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Value):
     """How a command ended. `code` is None when it had to be stopped."""
 
     code: int | None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from aq.core.value import Value
 
 _NAMES = ("name", "tool", "tool_name", "function", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "action_input")
@@ -20,8 +21,7 @@ _DECODER = json.JSONDecoder(strict=False)
 _MAX_LOOKS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value):
     """A tool that the model wants used. `id` is set for a native call, whose answer must name it."""
 
     name: str
@@ -34,8 +34,7 @@ class Call:
         return f"{self.name} {json.dumps(self.arguments, sort_keys=True)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value):
     """What a message says: calls, or words, or neither because of a `problem`."""
 
     text: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from aq.core.value import Value
 from aq.host.engines.local_agent.dialects import Call
 
 REPEATS = 3
@@ -12,8 +13,7 @@ UNREADABLE = 3
 _CHANGING = ("write_file", "run_command")
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Value):
     """Why it stopped before the model was done: a failure class, and words."""
 
     failure: str

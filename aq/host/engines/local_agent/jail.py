@@ -9,9 +9,10 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from aq.core.value import Value
 
 _DRIVE = re.compile(r"^[A-Za-z]:|^[\\/]{2}")
 # Characters that some file systems leave out of a name: `.g<joiner>it` is `.git` there.
@@ -31,8 +32,7 @@ class JailError(Exception):
     """A path that leads out of the workspace, or to what is not the agent's."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(Value):
     """An open folder; without descriptors for folders only its path."""
 
     path: Path
@@ -46,8 +46,7 @@ class _Folder:
         return {"dir_fd": self.fd} if self.fd >= 0 else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value):
     """One name in a folder: `kind` is file, folder, link or other."""
 
     name: str

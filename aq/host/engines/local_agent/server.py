@@ -8,11 +8,11 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from aq.core.value import Value
 from aq.host.engines.local_agent.address import is_loopback
 
 TRIES = 4
@@ -50,8 +50,7 @@ class ServerError(Exception):
         self.reset, self.kind, self.passing = reset, kind, passing
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Value):
     """One answer: the message, the token counts as the server gives them, and whether it was cut."""
 
     message: dict[str, Any]
@@ -59,8 +58,7 @@ class Said:
     cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Value):
     """A model that the server has, and its window in tokens if it says so."""
 
     name: str

@@ -9,10 +9,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from aq.core.value import Value
 from aq.host.engines.local_agent.commands import HALF, Allowed, clip, run_line
 from aq.host.engines.local_agent.dialects import Call
 from aq.host.engines.local_agent.jail import Jail, JailError
@@ -64,8 +64,7 @@ def schemas() -> list[dict[str, Any]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Value):
     """What a tool found. `data` is set when it worked, `error` when not; `denied` when it must not."""
 
     tool: str
@@ -92,8 +91,7 @@ class _BadArgumentError(Exception):
     """An argument is missing or of the wrong kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Value):
     """The tools in one workspace. `left` says how many seconds the agent has."""
 
     jail: Jail
