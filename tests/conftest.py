@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ defaultBranch = main
 [gc]
 auto = 0
 """
+
+
+def pytest_configure() -> None:
+    # A script that puts the tests in its background has them ignore Ctrl-C, and so would all they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
