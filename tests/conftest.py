@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleet import Fleet
+from tests.support.tools import first_in_path, git_template, quick_tools
 
 _GIT_CONFIG = """[user]
 name = Alice
 email = alice@example.invalid
 [init]
 defaultBranch = main
+templateDir = {template}
 [gc]
 auto = 0
 """
@@ -26,16 +28,31 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def tools_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stands before the machine's own tools in PATH."""
+    return quick_tools(tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(scope="session")
+def git_config(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A person's own."""
+    return _GIT_CONFIG.format(template=git_template(tmp_path_factory.mktemp("template")))
+
+
 @pytest.fixture(autouse=True)
-def hermetic_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hermetic_home(
+    tmp_path: Path, tools_of_tests: Path, git_config: str, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     home = tmp_path / "home"
     home.mkdir()
-    (home / ".gitconfig").write_text(_GIT_CONFIG)
+    (home / ".gitconfig").write_text(git_config)
     for name in list(os.environ):
         if name.startswith(("GIT_", "AQ_", "XDG_")):
             monkeypatch.delenv(name)
     settings = {
         "HOME": home,
+        "PATH": first_in_path(tools_of_tests),
         "GIT_CONFIG_GLOBAL": home / ".gitconfig",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CEILING_DIRECTORIES": tmp_path,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from aq.core.engine.classify import Verdict, classify
@@ -11,11 +10,11 @@ from aq.core.engine.events import Event
 from aq.core.engine.gather import Gatherer
 from aq.core.engine.report import EngineReport
 from aq.core.engine.usage import Usage
+from aq.core.value import Value
 from aq.host.engines import ENGINES
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(Value):
     """What one run of an engine put out, and how its process ended."""
 
     out: tuple[str, ...] = ()

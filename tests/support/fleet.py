@@ -164,8 +164,6 @@ def _template(settings: str) -> Path:
         _TEMPLATES[key] = made = tempfile.TemporaryDirectory(prefix="aq-fleet-")
         root = Path(made.name)
         _begin(root, settings, str(root / "hub.git"))
-        for sample in root.glob("*/**/hooks/*.sample"):
-            sample.unlink()
     return Path(_TEMPLATES[key].name)
 
 
