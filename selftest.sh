@@ -12,14 +12,22 @@ unset PYTHONDONTWRITEBYTECODE
 
 step() { printf '\n== %s\n' "$1"; }
 
-# The tests make some hundred thousand small files: in memory, where there is room for them.
-scratch=$(mktemp -d "$("$python" -c '
-import os, shutil, tempfile
-memory = "/dev/shm"
-roomy = os.path.isdir(memory) and shutil.disk_usage(memory).free > 4 << 30
-print(memory if roomy else tempfile.gettempdir())')/aq-selftest.XXXXXX")
-trap 'rm -rf "$scratch"' EXIT
-export TMPDIR=$scratch
+scratch=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$scratch"' EXIT
+
+types() { mypy; }
+floors() { lint-imports >/dev/null || lint-imports; }
+demo() { mkdir "$scratch/demo" && TMPDIR=$scratch/demo aq demo --clean && rmdir "$scratch/demo"; }
+
+# Steps that keep at most one core busy run beside the tests of core; what they say is shown in its turn.
+begin() {
+    "$1" >"$scratch/$1.out" 2>&1 &
+    echo $! >"$scratch/$1.pid"
+}
+finish() {
+    wait "$(cat "$scratch/$1.pid")" || { cat "$scratch/$1.out"; exit 1; }
+    tail -n 1 "$scratch/$1.out"
+}
 
 step "environment in $venv"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
@@ -35,17 +43,18 @@ cores=$(python -c 'import os; print(os.cpu_count() or 2)')
 step "lint"
 ruff check .
 ruff format --check .
-step "types"
-mypy
-step "floors"
-lint-imports >/dev/null || { lint-imports; exit 1; }
+begin types
+begin floors
+begin demo
 step "core: every branch"
 python -m pytest -n "${jobs:-$cores}" --no-cov-on-fail --cov=aq.core --cov-branch --cov-fail-under=100 tests/core
+step "types"
+finish types
+step "floors"
+finish floors
+step "end to end: two hosts through the installed command, and nothing is left of them"
+finish demo
 step "tests"
 # They wait for processes and leases, too: one more runs than there are cores.
 python -m pytest -n "${jobs:-$((cores + 1))}" --dist worksteal --ignore=tests/core "$@"
-step "end to end: two hosts through the installed command, and nothing is left of them"
-mkdir "$scratch/demo"
-TMPDIR=$scratch/demo aq demo --clean
-rmdir "$scratch/demo"
 step "all passed"
