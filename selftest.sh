@@ -13,7 +13,6 @@ unset PYTHONDONTWRITEBYTECODE
 step() { printf '\n== %s\n' "$1"; }
 
 scratch=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 types() { mypy; }
 floors() { lint-imports >/dev/null || lint-imports; }
@@ -21,13 +20,24 @@ demo() { mkdir "$scratch/demo" && TMPDIR=$scratch/demo aq demo --clean && rmdir 
 
 # Steps that keep at most one core busy run beside the tests of core; what they say is shown in its turn.
 begin() {
+    set -m # A process group of its own, to end all of it.
     "$1" >"$scratch/$1.out" 2>&1 &
     echo $! >"$scratch/$1.pid"
+    set +m
 }
 finish() {
     wait "$(cat "$scratch/$1.pid")" || { cat "$scratch/$1.out"; exit 1; }
     tail -n 1 "$scratch/$1.out"
 }
+
+leave() {
+    for pid in "$scratch"/*.pid; do
+        [ ! -e "$pid" ] || kill -- "-$(cat "$pid")" 2>/dev/null || true
+    done
+    wait
+    rm -rf "$scratch"
+}
+trap leave EXIT
 
 step "environment in $venv"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
@@ -55,6 +65,5 @@ finish floors
 step "end to end: two hosts through the installed command, and nothing is left of them"
 finish demo
 step "tests"
-# They wait for processes and leases, too: one more runs than there are cores.
-python -m pytest -n "${jobs:-$((cores + 1))}" --dist worksteal --ignore=tests/core "$@"
+python -m pytest -n "${jobs:-$cores}" --dist worksteal --ignore=tests/core "$@"
 step "all passed"

@@ -1,5 +1,4 @@
-"""Values as our own YAML files (records, leases, beats, PAUSED, spend). Reading them is in `codec`, apart
-from this: it needs the schema library, which takes longer to import than a short command lasts."""
+"""Values as our own YAML files (records, leases, beats, PAUSED, spend). Reading them is in `codec`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from aq.ledger.manifests import ParseCache
 from aq.ledger.objects import MissingObjectError, Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, entries_of, is_sound
 
-Made = TypeVar("Made")
+Made = TypeVar("Made", bound=Value)
 _DIFF = ("diff-tree", "--stdin", "--root", "-r", "--raw", "-z", "--no-abbrev", "--no-renames")
 
 

@@ -14,11 +14,12 @@ from aq.core.errors import AqError, InvalidFileError
 from aq.core.manifest import Manifest
 from aq.core.profile import ProfileFile
 from aq.core.settings import Settings
+from aq.core.value import Value
 from aq.core.values import plain, revive
 
-Made = TypeVar("Made")
+Made = TypeVar("Made", bound=Value)
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-6"
+FORMAT = f"{__version__}-7"
 MAX_FILE = 64 * 1024 * 1024
 MAX_KEPT = 200_000
 _Key = tuple[str, str]

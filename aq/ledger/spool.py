@@ -55,13 +55,13 @@ class Spool:
         paths = sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
         if not paths:
             return
-        from aq.core import operations  # slow to import, and the spool is mostly empty
+        from aq.core.operations import kind_of  # slow to import, and the spool is mostly empty
 
         for path in paths:
             try:
                 data = unsealed(path.read_bytes())
-                cls = getattr(operations, data["op"])
-                yield Spooled(revive(cls, data["fields"]), data["content"], data["origin"], data["refused"])
+                operation = revive(kind_of(data["op"]), data["fields"])
+                yield Spooled(operation, data["content"], data["origin"], data["refused"])
             except FileNotFoundError:
                 continue
             except (ValueError, KeyError, TypeError, AttributeError, AqError):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aq.core import document
 from aq.core.codec import decode_as
 from aq.core.encoding import encode
 from aq.core.errors import InvalidFileError
@@ -175,12 +177,40 @@ BAD = {
         b"a: &x 1\nb: *x",
         "1: YAML anchors and aliases are not allowed; write the value out",
     ),
+    "a word that looks like a place": (
+        Record,
+        b"branch: x\nstage: 'a - at `$[" + b"1" * 5_000 + b"]`'",
+        f"2: stage: Invalid enum value 'a - at `$[{'1' * 170}…; {REPAIR}",
+    ),
+    "a part of a mapping": (
+        Pause,
+        b"by: x\nwhy:\n  y: z",
+        f"2: why: Expected `str`, got `object`; {REPAIR}",
+    ),
     "a pause by hand": (
         Pause,
         b"stop: maybe",
         f"1: stop: Expected `bool`, got `str`; {REPAIR}",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("word", "stop"),
+    [("true", True), ("yes", True), ("On", True), ("no", False), ("off", False), ("1", True)],
+)
+def test_who_stops_the_fleet_by_hand_is_not_asked_for_a_spelling(word: str, stop: bool) -> None:
+    assert decode_as(Pause, f"why: deploy\nstop: {word}".encode(), "q/PAUSED").stop is stop
+
+
+@pytest.mark.parametrize("line", [rb'stage: "\ud800"', rb'branch: x\n"\ud800": y', rb'epoch: "\ud800"'])
+def test_text_that_is_no_unicode_is_an_error_with_a_name(
+    line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where PyYAML was built without its C library, which refuses it earlier.
+    monkeypatch.setattr(document, "_LOADER", yaml.SafeLoader)
+    with pytest.raises(InvalidFileError):
+        decode_as(Record, line, "q/a.yaml")
 
 
 @pytest.mark.parametrize("name", BAD)

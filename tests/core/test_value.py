@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from aq.core.lease import Fence
+from aq.core.errors import AqError
+from aq.core.lease import Fence, Lease
 from aq.core.lifecycle import Stage
 from aq.core.record import CheckResult, Record, Suite, Verdict
 from aq.core.value import Value, as_dict, names, replace
@@ -25,6 +26,12 @@ def test_a_value_cannot_be_changed_and_its_copy_can_differ() -> None:
     with pytest.raises(AttributeError):
         fence.epoch = 2  # type: ignore[misc]
     assert (replace(fence, epoch=2).epoch, fence.epoch) == (2, 1)
+
+
+def test_what_a_value_must_be_a_copy_must_be_too() -> None:
+    lease = Lease("a", "ada", "boot", "n", 1, 1, "shell", 60, NOW)
+    with pytest.raises(AqError):
+        replace(lease, ttl=float("nan"))
 
 
 def test_a_value_is_equal_to_one_of_its_class_only() -> None:

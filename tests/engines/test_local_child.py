@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from aq.core.value import replace
@@ -21,6 +20,7 @@ from aq.host.engines.local_agent.address import KEY, MODEL, OLLAMA_WINDOW, URL, 
 from tests.engines.scripted import Refusal, calling, saying, scripted
 from tests.engines.stub import Stub
 from tests.support.fleet import wait_until
+from tests.support.processes import gone
 
 BRIEF = Brief("body", Path("/run/prompt.md"), Path("/run"), Path("/work"))
 
@@ -175,8 +175,3 @@ def test_a_stop_in_the_middle_of_a_commands_start_leaves_no_command(work: Path) 
     done = subprocess.run(script, cwd=work, check=False, timeout=60)
     assert done.returncode == 143
     assert gone(int((work / "pid").read_text()))
-
-
-def gone(pid: int) -> bool:
-    """Whether no such process runs."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

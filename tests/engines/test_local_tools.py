@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from aq.host.engines.local_agent.address import KEY, URL
@@ -18,6 +17,7 @@ from aq.host.engines.local_agent.dialects import Call
 from aq.host.engines.local_agent.jail import Jail
 from aq.host.engines.local_agent.tools import MAX_HITS, TOOLS, Observation, Tools, schemas
 from tests.support.fleet import wait_until
+from tests.support.processes import gone
 
 CAP = 2 * HALF + 200
 
@@ -173,22 +173,18 @@ def test_a_command_sees_no_key_of_the_agent(work: Path, monkeypatch: pytest.Monk
     assert URL not in names
 
 
-def _gone(pid: str) -> bool:
-    return not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
-
-
 def test_a_command_that_does_not_end_is_stopped_with_all_that_it_started(work: Path) -> None:
     deaf = """sh -c 'trap "" TERM; echo $$ > pid; exec sleep 600'"""
     line = f"echo begun; {deaf} & wait"
     seen = told(use(work, "run_command", command=line, timeout=1))
     assert seen["error"].startswith("stopped: no end within 1 s; it said: begun")
-    wait_until(lambda: _gone((work / "pid").read_text()), 10, "the sleeper to end")
+    wait_until(lambda: gone(int((work / "pid").read_text())), 10, "the sleeper to end")
 
 
 def test_what_a_command_leaves_behind_ends_with_it(work: Path) -> None:
     seen = told(use(work, "run_command", command="sleep 600 & echo $!"))
     pid = seen["data"]["output"].strip()
-    wait_until(lambda: _gone(pid), 10, "the sleeper to end")
+    wait_until(lambda: gone(int(pid)), 10, "the sleeper to end")
 
 
 def test_a_command_gets_no_more_time_than_the_agent_has(work: Path) -> None:

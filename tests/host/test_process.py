@@ -18,6 +18,7 @@ import pytest
 from aq.host.process import Child, Exit
 from aq.host.tree import alive, marked, sweep
 from tests.support.fleet import wait_until
+from tests.support.processes import gone
 
 _ENV = {"PATH": os.environ["PATH"]}
 FOREVER = "while :; do sleep 0.1; done"
@@ -56,10 +57,6 @@ def bay(tmp_path: Path) -> Iterator[Bay]:
     made = Bay(tmp_path)
     yield made
     sweep(made.run_id, 0.1)
-
-
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 HIDERS = {

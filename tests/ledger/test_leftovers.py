@@ -14,6 +14,7 @@ from aq.core.errors import EXIT_OK, EXIT_TRY_LATER, DiskFullError, TryLaterError
 from aq.core.lifecycle import Stage
 from aq.core.operations import PauseFleet
 from aq.ledger.locks import sweep_locks
+from aq.ledger.sealed import sealed
 from aq.ledger.space import says_full, space_for
 from aq.ledger.spool import Spool, Spooled
 from aq.wiring import open_queue
@@ -213,3 +214,14 @@ def test_a_spool_entry_with_a_garbled_letter_is_moved_aside(tmp_path: Path) -> N
     path.write_text(path.read_text().replace("lunch", "punch"))
     assert list(spool.entries()) == []
     assert path.with_suffix(".damaged").exists()
+
+
+@pytest.mark.parametrize("name", ["Operation", "Any", "import_module", "Nothing"])
+def test_a_spool_entry_that_is_no_operation_is_moved_aside(tmp_path: Path, name: str) -> None:
+    spool = Spool(tmp_path)
+    fields = {"at": "2026-12-01T09:00:00Z", "by": "alice", "op_id": "0" * 16}
+    (tmp_path / "x.json").write_bytes(
+        sealed({"op": name, "fields": fields, "content": "", "origin": "", "refused": ""})
+    )
+    assert list(spool.entries()) == []
+    assert (tmp_path / "x.damaged").exists()

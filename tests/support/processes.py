@@ -37,3 +37,11 @@ def git_locks(root: Path) -> list[Path]:
     """Lock files that git leaves behind when it is killed. Our own `lock` files are held by the kernel and
     mean nothing once their process is gone."""
     return [path for path in root.rglob("*.lock") if ".git" in str(path) and "mirrors" not in str(path)]
+
+
+def gone(pid: int) -> bool:
+    """Whether no such process runs. One that ends just now is gone."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -81,6 +81,7 @@ __all__ = [
     "Unverified",
     "Verified",
     "VerifyClaim",
+    "kind_of",
 ]
 
 
@@ -89,3 +90,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     return value
+
+
+def kind_of(name: str) -> type[Operation]:
+    """The class of the operations that are called so. Raises KeyError."""
+    if name == "Operation":
+        raise KeyError(name)
+    found: type[Operation] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return found
