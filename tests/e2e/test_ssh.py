@@ -17,7 +17,7 @@ from tests.support.audit import audit
 from tests.support.fleet import Fleet, git, wait_until
 
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else "")
-JOBS = 12
+JOBS = 20
 pytestmark = [
     pytest.mark.ssh,
     pytest.mark.skipif(not SSHD, reason="no sshd here: install openssh-server"),
