@@ -1,4 +1,5 @@
-"""A fleet for tests of what it decides: nobody is given up in it, however busy the machine is."""
+"""Commands as users start them, and a fleet for tests of what it decides: nobody is given up in it, however
+busy the machine is."""
 
 from __future__ import annotations
 
@@ -7,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, Machine
 
 CALM = "cadence: {preset: local, poll: 0.3s, beat: 1s, ttl: 90s, grace: 5s, patience: 1s}\n"
+
+
+@pytest.fixture(autouse=True)
+def from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End to end is from the start of the program."""
+    monkeypatch.setattr(Machine, "cold", True)
 
 
 @pytest.fixture

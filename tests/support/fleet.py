@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from aq.core.fleet import Beat
 from aq.core.instants import instant
@@ -28,6 +28,7 @@ from aq.ledger.paths import QueuePaths
 from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.setup import initialize
 from aq.ledger.store import Store, load_config
+from tests.support import warm
 
 FAST = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 3s, grace: 0.5s, patience: 0.5s}\n"
 HELLO = "---\nengine: shell\nverify: test -f done\n---\ntouch done\n"
@@ -58,6 +59,21 @@ def op(by: str = "alice") -> dict[str, Any]:
     return {"at": instant(time.time()), "by": by, "op_id": secrets.token_hex(8)}
 
 
+def _start(
+    args: list[str], *, cwd: Path, env: dict[str, str], stdin: str | None, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aq", *args],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @dataclass
 class Machine:
     """One clone, with its own state folder, as if it were another machine."""
@@ -66,6 +82,8 @@ class Machine:
     path: Path
     state: Path
     more: dict[str, str] = field(default_factory=dict)
+    # Half of what a short command costs is the start of Python: most tests do without.
+    cold: ClassVar[bool] = False
     _open: list[Ledger] = field(default_factory=list)
 
     @property
@@ -91,17 +109,9 @@ class Machine:
     def aq(
         self, *args: str, ok: bool = True, stdin: str | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """The installed command, as a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "aq", *args],
-            cwd=self.path,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            input=stdin,
-            timeout=timeout,
-            check=False,
-        )
+        """The command, as a process of its own: one that was started for this where `cold` says so."""
+        begin = _start if self.cold or not warm.FORKS else warm.run
+        done = begin(list(args), cwd=self.path, env=self.env, stdin=stdin, timeout=timeout)
         assert done.returncode == 0 or not ok, (
             f"aq {args} exited {done.returncode}: {done.stdout}{done.stderr}"
         )
@@ -150,6 +160,12 @@ def _begin(root: Path, settings: str, url: str) -> None:
     initialize(root / _JOINED, url)
 
 
+def _packed(root: Path) -> None:
+    """Each test copies these repositories: as few files as possible."""
+    for folder in (root / "hub.git", root / "you" / ".git", root / _JOINED / ".git"):
+        git(folder, "repack", "-a", "-d", "-q", "--no-write-bitmap-index")
+
+
 _JOINED = "joined"
 _TEMPLATES: dict[tuple[str, str], tempfile.TemporaryDirectory[str]] = {}
 
@@ -164,6 +180,7 @@ def _template(settings: str) -> Path:
         _TEMPLATES[key] = made = tempfile.TemporaryDirectory(prefix="aq-fleet-")
         root = Path(made.name)
         _begin(root, settings, str(root / "hub.git"))
+        _packed(root)
     return Path(_TEMPLATES[key].name)
 
 
