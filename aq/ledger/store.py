@@ -18,18 +18,23 @@ from aq.ledger.paths import QueuePaths, private_dir
 from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.space import space_for
 
-_CONFIG = {
-    "gc.auto": "0",
-    "gc.packRefs": "false",
-    "gc.pruneExpire": "2.weeks.ago",
-    "maintenance.auto": "false",
-    "core.logAllRefUpdates": "false",
-    "core.hooksPath": "/dev/null",
-    "fetch.writeCommitGraph": "false",
-    "core.protectNTFS": "true",
-    "core.protectHFS": "true",
-    "transfer.fsckObjects": "false",
-}
+# What `git config` would write, without a process for each line.
+_CONFIG = """[gc]
+    auto = 0
+    packRefs = false
+    pruneExpire = 2.weeks.ago
+[maintenance]
+    auto = false
+[core]
+    logAllRefUpdates = false
+    hooksPath = /dev/null
+    protectNTFS = true
+    protectHFS = true
+[fetch]
+    writeCommitGraph = false
+[transfer]
+    fsckObjects = false
+"""
 _SYNC_EVERY = 10.0
 SHA256_HEX = 64
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -118,8 +123,8 @@ class Store:
                     str(making),
                 ]
             )
-            for name, value in _CONFIG.items():
-                check(["--git-dir", str(making), "config", name, value])
+            with space_for(making), (making / "config").open("a", encoding="utf-8") as file:
+                file.write(_CONFIG)
             with contextlib.suppress(OSError):
                 making.rename(self.git_dir)
             shutil.rmtree(making, ignore_errors=True)
