@@ -20,6 +20,10 @@ defaultBranch = main
 templateDir = {template}
 [gc]
 auto = 0
+[receive]
+autogc = false
+[maintenance]
+auto = false
 """
 
 

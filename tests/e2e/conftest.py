@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.fleet import Fleet, Machine
 
-CALM = "cadence: {preset: local, poll: 0.3s, beat: 1s, ttl: 90s, grace: 5s, patience: 1s}\n"
+CALM = "cadence: {preset: local, poll: 0.5s, beat: 2s, ttl: 90s, grace: 5s, patience: 1s}\n"
 
 
 @pytest.fixture(autouse=True)

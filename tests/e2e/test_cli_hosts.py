@@ -13,7 +13,7 @@ from tests.support.audit import audit
 from tests.support.fleet import Fleet, wait_until
 from tests.support.processes import running
 
-CALM = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
+CALM = "cadence: {preset: local, poll: 0.4s, beat: 2s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.processes import left_over
 from tests.support.remotes import away, kill_client_once
 
 TTL, GRACE = 6.0, 1.0
-MORTAL = f"cadence: {{preset: local, poll: 0.2s, beat: 0.5s, ttl: {TTL}s, grace: {GRACE}s, patience: 0.5s}}\n"
+MORTAL = f"cadence: {{preset: local, poll: 0.4s, beat: 1s, ttl: {TTL}s, grace: {GRACE}s, patience: 0.5s}}\n"
 LASTING = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 10m, grace: 10s, patience: 0.5s}\n"
 
 

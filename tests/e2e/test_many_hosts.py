@@ -19,7 +19,7 @@ from tests.support.fleet import Fleet, op, wait_until
 
 FULL = os.environ.get("AQ_FULL") == "1"
 # No host dies here: a busy machine must not look like a dead one.
-CALM = "cadence: {preset: local, poll: 0.3s, beat: 2s, ttl: 90s, grace: 5s, patience: 2s}\n"
+CALM = "cadence: {preset: local, poll: 1s, beat: 4s, ttl: 90s, grace: 5s, patience: 2s}\n"
 ENDED = (Stage.REVIEW, Stage.TESTING, Stage.DEAD_LETTER, Stage.FAILED)
 
 

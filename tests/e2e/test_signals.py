@@ -19,7 +19,7 @@ from tests.support.processes import git_locks, left_over, running
 from tests.support.remotes import served
 
 # A lease must outlive any stall of a busy machine here: nobody dies in these tests.
-CALM = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
+CALM = "cadence: {preset: local, poll: 0.4s, beat: 2s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
 
 # As an exit code, or as the signal itself: Python does the one or the other.
 INTERRUPTED = (130, -signal.SIGINT)
