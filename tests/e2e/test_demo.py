@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from aq.ui.cli.demo import remove
 from tests.support.audit import audit
+from tests.support.fleet import wait_until
 from tests.support.processes import left_over
 
 LIMIT = 60
@@ -65,3 +67,13 @@ def test_a_kept_demo_says_where_it_is_and_its_history_is_legal(tmp_path: Path) -
     }
     assert seen.jobs["long-build"].record.epoch == 2
     assert not left_over(folder)
+
+
+def test_a_folder_goes_although_somebody_still_writes_there(tmp_path: Path) -> None:
+    root = tmp_path / "demo"
+    (root / "hub").mkdir(parents=True)
+    writer = "import os\nfor n in range(3000): os.mkdir(str(n))"
+    with subprocess.Popen([sys.executable, "-c", writer], cwd=root / "hub", stderr=subprocess.DEVNULL):
+        wait_until(lambda: list((root / "hub").iterdir()), what="the first of many folders")
+        remove(root)
+    assert not root.exists()

@@ -45,6 +45,7 @@ _JOBS = {
 }
 _HOSTS = ("ada", "bob")
 _LIMIT = 55.0
+_REMOVE_SECONDS = 5.0
 
 
 def demo(
@@ -58,9 +59,19 @@ def demo(
     finally:
         stage.end()
         if not keep:
-            shutil.rmtree(root, ignore_errors=True)
+            remove(root)
     if keep:
         stage.goodbye()
+
+
+def remove(root: Path) -> None:
+    """The folder and all in it. A push of a host that was stopped may still write there for a moment."""
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while True:
+        shutil.rmtree(root, ignore_errors=True)
+        if not root.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
 
 
 class _Stage:
