@@ -60,7 +60,7 @@ UsePAM no
 StrictModes no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
-SetEnv GIT_CONFIG_GLOBAL={hermetic_home}/.gitconfig
+SetEnv HOME={hermetic_home} GIT_CONFIG_GLOBAL={hermetic_home}/.gitconfig
 MaxStartups 100
 """
     )
