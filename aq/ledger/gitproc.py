@@ -92,6 +92,18 @@ def spawn(
     )
 
 
+def start_beside(args: list[str]) -> subprocess.Popen[bytes]:
+    """A git child that nobody waits for, and that may outlive this process."""
+    return subprocess.Popen(
+        [git_binary(), *args],
+        env=scrubbed(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     # git starts helpers (ssh, remote-https, pack-objects): the whole group has to go.
     with contextlib.suppress(ProcessLookupError, PermissionError):

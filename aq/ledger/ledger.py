@@ -130,6 +130,7 @@ class Ledger:
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
         if self.trust:
             self.trust.save(self.tip)
+        self.store.packing.look()
         self.on_fetch()
 
     def _look(self) -> dict[str, str]:

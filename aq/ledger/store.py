@@ -14,6 +14,7 @@ from pathlib import Path
 from aq.core.errors import AqError
 from aq.core.value import Value, as_dict
 from aq.ledger.gitproc import check, run
+from aq.ledger.packing import Packing
 from aq.ledger.paths import QueuePaths, private_dir
 from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.space import space_for
@@ -22,6 +23,7 @@ from aq.ledger.space import space_for
 _CONFIG = """[gc]
     auto = 0
     packRefs = false
+    cruftPacks = true
     pruneExpire = 2.weeks.ago
 [maintenance]
     auto = false
@@ -104,6 +106,7 @@ class Store:
         self.paths = paths
         self.git_dir = paths.store
         self._synced = 0.0
+        self.packing = Packing(self.git_dir)
 
     def ensure(self, object_format: str = "") -> None:
         """Make the store when it is not there, with the object format of the clone or a given one."""

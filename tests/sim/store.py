@@ -41,11 +41,19 @@ class Kept:
         return self
 
 
+class NoPacking:
+    """There are no files to pack."""
+
+    def look(self) -> None:
+        return
+
+
 class SimStore:
     """What a clone remembers of the queue's branch, on its machine's disk."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine, self.git_dir = machine, None
+        self.packing = NoPacking()
 
     def seen_tip(self) -> str:
         return str(self.machine.disk.files.get("seen", ""))

@@ -121,11 +121,8 @@ def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
 def _collect_garbage(queue: Queue) -> None:
     from aq.ledger.gitproc import run
 
-    with queue.ledger.store.locked():
-        run(
-            ["--git-dir", str(queue.paths.store), "-c", "gc.auto=1000", "gc", "--quiet", "--auto"],
-            timeout=600,
-        )
+    # Without a lock, for which hosts would wait: what is younger than two weeks stays.
+    run(["--git-dir", str(queue.paths.store), "-c", "gc.cruftPacks=true", "gc", "--quiet"], timeout=600)
     for mirror in _hosts_here(queue).glob("*/mirrors/*.git"):
         # Runs read its objects: what is young stays, whether a branch needs it or not.
         options = ("-c", "gc.auto=1000", "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoDetach=false")
