@@ -88,6 +88,17 @@ class ReviewForm(Strict):
     reviewers: Many[Name]
     approvals: Number = 1
 
+    @model_validator(mode="after")
+    def _can_come(self) -> ReviewForm:
+        people = len(set(self.reviewers))
+        if 0 < people < self.approvals:
+            many = "s" if people > 1 else ""
+            raise refuse(
+                f"{self.approvals} approvals cannot come from {people} reviewer{many}",
+                "name more of them, or ask for fewer approvals",
+            )
+        return self
+
 
 def _deps(value: Any) -> Any:
     return {"shipped": value} if isinstance(value, (str, list)) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aq.core.errors import AqError
 from aq.core.instants import Instant, require_instant
 from aq.core.manifest import Manifest
 from aq.core.value import Value, field
@@ -102,6 +103,14 @@ class Amount(Value):
 
     reserved: float = 0.0
     settled: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Infinity stands for a file that nobody can read. What compares with nothing would lift each limit.
+        if not (self.reserved >= 0 and self.settled >= 0):
+            raise AqError(
+                f"{self.reserved} set aside and {self.settled} spent are no amounts in usd",
+                "write numbers from 0 on",
+            )
 
     @property
     def total(self) -> float:

@@ -19,7 +19,7 @@ from aq.core.values import plain, revive
 
 Made = TypeVar("Made", bound=Value)
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-7"
+FORMAT = f"{__version__}-8"
 MAX_FILE = 64 * 1024 * 1024
 MAX_KEPT = 200_000
 _Key = tuple[str, str]

@@ -280,6 +280,12 @@ VALUES: dict[str, str] = {
         ": 'sometimes' is no review policy; write manual, auto or {reviewers: [...], approvals: 1}"
     ),
     "review-policy: [alice]": f": keys and values are expected; {TABLE}",
+    "review-policy: {reviewers: [alice, bob], approvals: 3}": (
+        ": 3 approvals cannot come from 2 reviewers; name more of them, or ask for fewer approvals"
+    ),
+    "review-policy: {reviewers: [alice, alice], approvals: 2}": (
+        ": 2 approvals cannot come from 1 reviewer; name more of them, or ask for fewer approvals"
+    ),
     "review-policy: {approvals: 1}": f".reviewers: this key is required; {TABLE}",
     "review-policy: {reviewers: [alice], approvals: some}": (
         ".approvals: 'some' is not a whole number; write 0, 1, 2, …"

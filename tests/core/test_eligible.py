@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from aq.core.eligible import (
@@ -18,6 +20,7 @@ from aq.core.eligible import (
     resolve_engine,
     work_below,
 )
+from aq.core.errors import AqError
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Deps, Manifest
 from aq.core.record import Note, Record
@@ -149,6 +152,12 @@ def test_the_money_left_is_told_and_a_limit_may_be_spent_to_the_last_cent() -> N
         "the fleet has 0.10 of 0.30 usd left today and this job reserves 0.20"
     ]
     assert budget_blockers(manifest(product="billing"), seen, "2026-11-22T00:00:00Z") == []
+
+
+@pytest.mark.parametrize("amounts", [(math.nan, 0.0), (0.0, math.nan), (-0.1, 0.0), (0.0, -math.inf)])
+def test_what_is_no_amount_never_counts_against_a_limit_as_one(amounts: tuple[float, float]) -> None:
+    with pytest.raises(AqError, match="no amounts in usd"):
+        Amount(*amounts)
 
 
 ENGINES = {"shell": "shell", "codex": "agentic-coder", "claude": "agentic-coder"}

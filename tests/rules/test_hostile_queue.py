@@ -122,11 +122,22 @@ def test_files_of_other_days_do_not_hide_what_was_spent_today(tmp_path: Path, he
     fleet.end()
 
 
-def test_a_broken_spend_file_lifts_no_limit(tmp_path: Path, hermetic_home: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fleet: [",
+        "fleet: {settled: .nan}",
+        "fleet: {reserved: nan}",
+        "fleet: {settled: -100}",
+        "fleet: {settled: .inf}",
+    ],
+    ids=["no yaml", "settled is no number", "reserved is no number", "less than nothing", "all there is"],
+)
+def test_a_broken_spend_file_lifts_no_limit(tmp_path: Path, hermetic_home: Path, text: str) -> None:
     fleet = Fleet(tmp_path / "f", FAST + "budgets: {default-usd: 1, fleet: {usd: 2, per: day}}\n")
     path = fleet.you.path / "queue" / "spend" / f"{time.strftime('%Y-%m-%d', time.gmtime())}.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text("fleet: [\n")
+    path.write_text(f"{text}\n")
     git(fleet.you.path, "add", "queue/spend")
     commit(fleet.you)
     ledger = fleet.machine("ada").ledger()
