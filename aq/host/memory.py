@@ -7,12 +7,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from aq.core.errors import AqError
 from aq.core.fleet import Cooling
 from aq.core.health import Breaker
+from aq.core.sealed import summed, unsummed
 from aq.core.value import replace
 from aq.core.values import plain, revive
 from aq.host.clock import boot_id
@@ -50,14 +52,19 @@ class HostMemory:
 
     def _read(self, name: str, default: list[str]) -> list[str]:
         try:
-            found = json.loads((self.state / name).read_text("utf-8"))
+            found = self._load(name)
         except (OSError, ValueError):
             return list(default)
         return [str(item) for item in found] if isinstance(found, list) else list(default)
 
+    def _load(self, name: str) -> Any:
+        """Raises OSError, or ValueError for what nobody wrote so: a flipped bit of an observation would be
+        hours of silence."""
+        return json.loads(unsummed((self.state / name).read_text("utf-8")))
+
     def _write(self, name: str, value: object) -> None:
         part = self.state / f".{name}.tmp"
-        part.write_text(json.dumps(value), encoding="utf-8")
+        part.write_text(summed(json.dumps(value)), encoding="utf-8")
         os.replace(part, self.state / name)
 
     def nonces(self) -> frozenset[str]:
@@ -72,7 +79,7 @@ class HostMemory:
     def load_evidence(self) -> _Evidence:
         """Observations of an earlier process, if they are of this boot: the clock restarts with it."""
         try:
-            saved = json.loads((self.state / "observations.json").read_text("utf-8"))
+            saved = self._load("observations.json")
             if saved["boot"] != boot_id():
                 return {}
             return {
@@ -92,7 +99,7 @@ class HostMemory:
     def load_cooling(self) -> dict[str, Cooling]:
         """The engines that failed lately, and until when they rest."""
         try:
-            saved = json.loads((self.state / "cooling.json").read_text("utf-8"))
+            saved = self._load("cooling.json")
             return {str(engine): revive(Cooling, data) for engine, data in saved.items()}
         except (OSError, ValueError, TypeError, AttributeError, AqError):
             return {}
@@ -104,7 +111,7 @@ class HostMemory:
     def load_breaker(self) -> Breaker:
         """What went bad here lately; times are on the wall's clock."""
         try:
-            found = revive(Breaker, json.loads((self.state / "breaker.json").read_text("utf-8")))
+            found = revive(Breaker, self._load("breaker.json"))
             return replace(found, until=float(found.until), rests=int(found.rests), why=str(found.why))
         except (OSError, ValueError, TypeError, AttributeError, OverflowError):
             return Breaker()

@@ -14,6 +14,7 @@ from aq.core.event import parse
 from aq.core.instants import Instant, instant, require_instant
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
+from aq.core.sealed import summed, unsummed
 from aq.ledger.commits import CommitInfo, parse_commit
 from aq.ledger.gitproc import check
 from aq.ledger.objects import Objects
@@ -48,7 +49,7 @@ class Arrivals:
         if self._known is None:
             self._known = {}
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, AqError):
-                saved = json.loads(self._path.read_text("utf-8"))
+                saved = json.loads(unsummed(self._path.read_text("utf-8")))
                 known = {str(job): str(at) for job, at in saved["known"].items()}
                 require_instant(*known.values())
                 if self.objects.has(str(saved["tip"])):
@@ -62,7 +63,7 @@ class Arrivals:
         here = self._inbox(parse_commit(self.objects.read(self._tip)).tree)
         known = {job: at for job, at in self._known.items() if job in here}
         with contextlib.suppress(OSError):
-            write_atomic(self._path, json.dumps({"tip": self._tip, "known": known}).encode())
+            write_atomic(self._path, summed(json.dumps({"tip": self._tip, "known": known})).encode())
         self._saved = True
 
     def _walked(self, tip: str) -> dict[str, Instant] | None:

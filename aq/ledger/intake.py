@@ -23,10 +23,10 @@ from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
 from aq.core.results import Landed, Refused, Result, Waiting, reason_of
+from aq.core.sealed import sealed, unsealed
 from aq.core.snapshot import Snapshot
 from aq.core.value import Value
 from aq.ledger.ledger import Ledger
-from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.spool import Spool, Spooled
 from aq.ledger.store import write_atomic
 

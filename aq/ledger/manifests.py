@@ -1,5 +1,5 @@
 """Parsed files by blob id, in memory and on disk: parsing is nine tenths of a cold read. The disk
-form is lines of our own, with the value as JSON; a damaged line is skipped and parsed again."""
+form is lines of our own, with the value as JSON and a sum; a damaged line is skipped and parsed again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from zlib import crc32
 
 from aq import __version__
 from aq.core.errors import AqError, InvalidFileError
@@ -19,7 +20,7 @@ from aq.core.values import plain, revive
 
 Made = TypeVar("Made", bound=Value)
 # A higher number drops every cached parse: raise it when parsing or a cached value changes.
-FORMAT = f"{__version__}-8"
+FORMAT = f"{__version__}-9"
 MAX_FILE = 64 * 1024 * 1024
 MAX_KEPT = 200_000
 _Key = tuple[str, str]
@@ -127,7 +128,7 @@ class ParseCache:
             text = self._load().pop(key, None)
             if text is not None:
                 with contextlib.suppress(ValueError, KeyError, TypeError, AqError):
-                    entry = json.loads(text)
+                    entry = json.loads(_checked(key, text))
                     value = entry["e"] if "e" in entry else revive(cls, entry["v"])
                     self._remember(key, value)
         return value
@@ -136,7 +137,8 @@ class ParseCache:
         key = (cls.__name__, blob)
         self._remember(key, value)
         said = {"e": value} if isinstance(value, str) else {"v": plain(value)}
-        self._fresh[key] = f"{FORMAT}\t{key[0]}\t{blob}\t{json.dumps(said, separators=(',', ':'))}"
+        text = json.dumps(said, separators=(",", ":"))
+        self._fresh[key] = f"{FORMAT}\t{key[0]}\t{blob}\t{_sum(key, text)}\t{text}"
         if len(self._fresh) > MAX_KEPT // 10:
             self.flush()
 
@@ -148,6 +150,19 @@ class ParseCache:
             for old in list(self._known)[: MAX_KEPT // 2]:
                 del self._known[old]
             self._blobs = {blob for _, blob in self._known}
+
+
+def _sum(key: _Key, text: str) -> str:
+    return f"{crc32(f'{key[0]} {key[1]} {text}'.encode()):08x}"
+
+
+def _checked(key: _Key, line: str) -> str:
+    """What was written of a key. Raises ValueError when it is another: a flipped bit may make a record that
+    somebody edited of one that nobody did."""
+    told, _, text = line.partition("\t")
+    if told != _sum(key, text):
+        raise ValueError("not what was written")
+    return text
 
 
 def _parse_manifest(content: bytes, *, secret_allowed: bool = False) -> Manifest | str:

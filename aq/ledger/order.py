@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aq.core.instants import Instant
 from aq.core.job import Job
+from aq.core.sealed import summed, unsummed
 from aq.ledger.listing import Files
 from aq.ledger.store import write_atomic
 
@@ -46,7 +47,7 @@ class OrderIndex:
 
     def _load(self) -> dict[str, _Place]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            saved = json.loads(self.path.read_text("utf-8")) if self.path else {}
+            saved = json.loads(unsummed(self.path.read_text("utf-8"))) if self.path else {}
             places = {
                 name: (job, record, int(rank), at) for name, (job, record, rank, at) in saved["jobs"].items()
             }
@@ -60,4 +61,4 @@ class OrderIndex:
             self._saved = True
             content = json.dumps({"priority": self._priority, "jobs": self._places}, separators=(",", ":"))
             with contextlib.suppress(OSError):
-                write_atomic(self.path, content.encode())
+                write_atomic(self.path, summed(content).encode())

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq.core.errors import AqError
+from aq.core.sealed import sealed, unsealed
 from aq.core.value import Value
 from aq.core.values import plain, revive
 from aq.ledger.paths import private_dir
-from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.store import write_atomic
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aq.core.errors import AqError
+from aq.core.sealed import sealed, unsealed
 from aq.core.value import Value, as_dict
 from aq.ledger.gitproc import check, run
 from aq.ledger.packing import Packing
 from aq.ledger.paths import QueuePaths, private_dir
-from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.space import space_for
 
 # What `git config` would write, without a process for each line.

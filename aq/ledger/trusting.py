@@ -15,6 +15,7 @@ from aq.core.distrust import Distrust
 from aq.core.errors import AqError, FrozenError, InvalidFileError
 from aq.core.event import parse
 from aq.core.layout import SETTINGS, SIGNERS
+from aq.core.sealed import summed, unsummed
 from aq.core.signers import Role, Signers
 from aq.core.signersfile import Pins, parse_signers
 from aq.core.sshsig import signed, unsigned
@@ -208,14 +209,14 @@ class Trust:
         facts = {"format": _FORMAT, "pins": self._digest, "tip": tip, "beats": self._beats}
         content = json.dumps({**facts, "standing": plain(standing)}, separators=(",", ":"))
         try:
-            write_atomic(self.kept, content.encode())
+            write_atomic(self.kept, summed(content).encode())
         except OSError:
             return
         self._written = written
 
     def _load(self) -> None:
         try:
-            saved = json.loads(self.kept.read_text("utf-8"))
+            saved = json.loads(unsummed(self.kept.read_text("utf-8")))
             if (saved["format"], saved["pins"]) == (_FORMAT, self._digest):
                 self._standings[str(saved["tip"])] = revive(Standing, saved["standing"])
                 self._beats = {str(oid): bool(good) for oid, good in saved["beats"].items()}

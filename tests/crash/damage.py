@@ -25,7 +25,7 @@ _KINDS = {
     "packed refs": "store.git/packed-refs",
     "HEAD": "store.git/HEAD",
     "store config": "store.git/config",
-    "cache": "store.git/aq-*.json",
+    "cache": "store.git/aq-*",
     "parses": "parsed.jsonl",
     "tip": "tip",
     "intake": "intake*.json",

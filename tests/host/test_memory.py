@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,10 +13,12 @@ import pytest
 
 from aq.core.errors import AqError
 from aq.core.health import Breaker
+from aq.core.sealed import summed
 from aq.host import memory as module
 from aq.host.memory import HostMemory
 from aq.host.rundir import RunDir, RunNote
 from aq.host.tree import marked
+from tests.support.damage import flipped
 from tests.support.fleet import wait_until
 
 EVIDENCE = {"job:1:n": ("oid", 12.5, 99.25)}
@@ -74,9 +77,10 @@ def test_only_the_newest_nonces_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a": 1}', "\x00"], ids=["empty", "cut", "a mapping", "rubbish"])
-def test_broken_files_are_no_memory(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("written", [str, summed], ids=["by somebody", "by aq"])
+def test_broken_files_are_no_memory(tmp_path: Path, text: str, written: Callable[[str], str]) -> None:
     for name in ("nonces.json", "observations.json"):
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(written(text))
     memory = HostMemory(tmp_path)
     assert memory.nonces() == frozenset()
     assert memory.load_evidence() == {}
@@ -87,6 +91,16 @@ def test_broken_files_are_no_memory(tmp_path: Path, text: str) -> None:
 def test_evidence_is_kept_within_a_boot(tmp_path: Path) -> None:
     HostMemory(tmp_path).save_evidence(EVIDENCE)
     assert HostMemory(tmp_path).load_evidence() == EVIDENCE
+
+
+def test_no_flipped_bit_makes_another_moment_of_an_observation(tmp_path: Path) -> None:
+    memory = HostMemory(tmp_path)
+    memory.save_evidence(EVIDENCE)
+    kept = tmp_path / "observations.json"
+    content = kept.read_bytes()
+    for at in range(8 * len(content)):
+        kept.write_bytes(flipped(content, at))
+        assert memory.load_evidence() in (EVIDENCE, {})
 
 
 def test_evidence_of_another_boot_is_dropped_because_the_clock_began_anew(
@@ -102,7 +116,7 @@ def test_what_went_bad_is_kept_and_a_broken_file_is_no_memory_of_it(tmp_path: Pa
     kept = Breaker(("a",), 2, 1_800_000_000.0, "crash after 0s")
     HostMemory(tmp_path).save_breaker(kept)
     assert HostMemory(tmp_path).load_breaker() == kept
-    (tmp_path / "breaker.json").write_text(text)
+    (tmp_path / "breaker.json").write_text(summed(text))
     assert HostMemory(tmp_path).load_breaker() == Breaker()
 
 

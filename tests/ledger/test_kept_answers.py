@@ -12,8 +12,12 @@ import pytest
 
 from aq.core.instants import instant
 from aq.core.operations import Cancel, Delivered
+from aq.core.record import Record
+from aq.core.sealed import summed, unsummed
 from aq.ledger.clone import Clone
 from aq.ledger.ledger import Ledger
+from aq.ledger.manifests import ParseCache
+from tests.support.damage import flipped
 from tests.support.fleet import HELLO, Fleet, Machine, git, op
 from tests.support.story import TIP, by_hand, hand_write, story
 
@@ -55,8 +59,45 @@ def test_an_arrival_that_was_garbled_is_found_out_again(fleet: Fleet) -> None:
     assert queue_of(ledger) == right
     ledger.close()
     kept = fleet.you.paths.store / "aq-arrivals.json"
-    kept.write_text(kept.read_text().replace('Z"', 'R"'))
+    kept.write_text(summed(unsummed(kept.read_text()).replace('Z"', 'R"')))
     assert queue_of(opened(fleet.you)) == right
+
+
+def test_no_flipped_bit_of_a_kept_parse_makes_another_job_of_it(tmp_path: Path) -> None:
+    """Seen first: a job that somebody had edited by hand, which nobody had."""
+    record = b"title: a\nmanifest_blob: " + b"a" * 40 + b"\nattempts: 2\n"
+    path, blobs = tmp_path / "parsed.jsonl", {"1" * 40: record, "2" * 40: record.replace(b"2", b"3")}
+
+    def read_all() -> list[Record | str]:
+        cache = ParseCache(path, blobs.__getitem__)
+        found = [cache.value(Record, blob, None, "a record") for blob in blobs]
+        cache.flush()
+        return found
+
+    right = read_all()
+    assert [isinstance(value, Record) for value in right] == [True, True]
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        path.write_bytes(flipped(content, bit))
+        assert read_all() == right
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_no_flipped_bit_of_a_kept_answer_makes_another_queue(fleet: Fleet, name: str) -> None:
+    for job in ("one", "two"):
+        hand_write(fleet.you.path, f"queue/inbox/{job}.md", HELLO)
+    opened(fleet.you).close()
+    right = queue_of(opened(fleet.you, forget=True), 2)
+    ledger = opened(fleet.you)
+    assert queue_of(ledger, 2) == right
+    ledger.close()
+    kept = fleet.you.paths.store / name
+    content = kept.read_bytes()
+    for bit in range(0, 8 * len(content), 13):
+        kept.write_bytes(flipped(content, bit))
+        damaged = fleet.you.ledger()
+        assert queue_of(damaged, 2) == right
+        damaged.objects.close()
 
 
 def test_arrivals_that_were_kept_are_those_that_the_history_tells(fleet: Fleet) -> None:

@@ -13,8 +13,8 @@ import pytest
 from aq.core.errors import EXIT_OK, EXIT_TRY_LATER, DiskFullError, TryLaterError
 from aq.core.lifecycle import Stage
 from aq.core.operations import PauseFleet
+from aq.core.sealed import sealed
 from aq.ledger.locks import sweep_locks
-from aq.ledger.sealed import sealed
 from aq.ledger.space import says_full, space_for
 from aq.ledger.spool import Spool, Spooled
 from aq.wiring import open_queue

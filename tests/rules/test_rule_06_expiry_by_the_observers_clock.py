@@ -13,6 +13,7 @@ import pytest
 from aq.core.fleet import Beat
 from aq.core.operations import Reclaim
 from aq.core.results import Refused
+from aq.core.sealed import summed, unsummed
 from aq.core.snapshot import Snapshot
 from aq.host.memory import HostMemory
 from aq.ledger.beatwriter import BeatWriter
@@ -160,7 +161,8 @@ def test_observations_of_another_boot_are_dropped(fleet: Fleet, holder: Holder, 
     first.look(100)
     HostMemory(tmp_path / "mine").save_evidence(first.watch.kept())
     path = tmp_path / "mine" / "observations.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "boot": "the one before"}))
+    kept = json.loads(unsummed(path.read_text()))
+    path.write_text(summed(json.dumps({**kept, "boot": "the one before"})))
     assert HostMemory(tmp_path / "mine").load_evidence() == {}
 
 

@@ -10,6 +10,7 @@ import pytest
 from aq.core.fleet import Beat, Cooling
 from aq.core.instants import later, unix
 from aq.core.lifecycle import Stage
+from aq.core.sealed import summed
 from aq.core.value import replace
 from aq.host.clock import Clock
 from aq.host.engines.base import Auth, Brief, Engine, Launch, Probe
@@ -177,5 +178,5 @@ def test_a_damaged_memory_of_rests_is_no_memory(tmp_path: Path) -> None:
     memory.save_cooling(kept)
     assert HostMemory(tmp_path / "state").load_cooling() == kept
     for damaged in ("{", "[]", '{"fake": {"until": "soon", "failure": "auth"}}', '{"fake": {}}'):
-        (tmp_path / "state" / "cooling.json").write_text(damaged)
+        (tmp_path / "state" / "cooling.json").write_text(summed(damaged))
         assert memory.load_cooling() == {}

@@ -21,11 +21,11 @@ from aq.core.job import Job
 from aq.core.manifest import Manifest
 from aq.core.operations import Add, Claim
 from aq.core.results import Landed, Result
+from aq.core.sealed import sealed, unsealed
 from aq.core.snapshot import Snapshot
 from aq.ledger.commits import Identity
 from aq.ledger.ledger import Ledger
 from aq.ledger.paths import QueuePaths
-from aq.ledger.sealed import sealed, unsealed
 from aq.ledger.setup import initialize
 from aq.ledger.store import Store, load_config
 from tests.support import warm

@@ -1,5 +1,5 @@
-"""Small JSON files that carry a sum of themselves: one garbled letter may make another remote, or another
-operation, of what they hold."""
+"""Notes that carry a sum of themselves: one garbled letter may make another remote, another operation or
+another moment of what they hold. Files are not touched here."""
 
 from __future__ import annotations
 
@@ -24,5 +24,22 @@ def unsealed(content: bytes) -> dict[str, Any]:
     return data
 
 
+def summed(text: str) -> str:
+    """The text after a first line with its sum."""
+    return f"{_digest(text)}\n{text}"
+
+
+def unsummed(content: str) -> str:
+    """The text of such a note. Raises ValueError when it is not what was written."""
+    digest, _, text = content.partition("\n")
+    if digest != _digest(text):
+        raise ValueError("not what was written")
+    return text
+
+
 def _sum(data: dict[str, Any]) -> str:
-    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    return _digest(json.dumps(data, sort_keys=True))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
