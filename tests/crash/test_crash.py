@@ -12,6 +12,8 @@ import pytest
 from tests.crash import fullness, tracer
 
 FULL = os.environ.get("AQ_FULL") == "1"
+# How much larger the samples are than by default.
+TIMES = int(os.environ.get("AQ_CRASH_TIMES", "1"))
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,30 +34,36 @@ def _sample(tmp_path: Path, *words: str) -> str:
 @pytest.mark.skipif(bool(tracer.why_not()), reason=tracer.why_not() or "-")
 def test_a_host_killed_at_any_file_changing_call_needs_no_hand(tmp_path: Path) -> None:
     said = _sample(
-        tmp_path, "points", "--kind", "syscall", *([] if FULL else ["--cases", "7", "--sample", "3"])
+        tmp_path,
+        "points",
+        "--kind",
+        "syscall",
+        *([] if FULL else ["--cases", "7", "--sample", str(3 * TIMES)]),
     )
     assert " points, 0 in trouble" in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the shim is a shell script")
 def test_a_host_killed_before_or_after_any_git_process_needs_no_hand(tmp_path: Path) -> None:
-    said = _sample(tmp_path, "points", "--kind", "git", *([] if FULL else ["--cases", "4", "--sample", "3"]))
+    said = _sample(
+        tmp_path, "points", "--kind", "git", *([] if FULL else ["--cases", "4", "--sample", str(3 * TIMES)])
+    )
     assert " points, 0 in trouble" in said
 
 
 def test_a_connection_cut_at_any_byte_claims_once_and_lands_once(tmp_path: Path) -> None:
-    said = _sample(tmp_path, "replies", "--count", "400" if FULL else "10")
+    said = _sample(tmp_path, "replies", "--count", "400" if FULL else str(10 * TIMES))
     assert " points, 0 in trouble" in said
 
 
 def test_damage_to_any_file_of_the_store_is_recovered_or_named(tmp_path: Path) -> None:
-    said = _sample(tmp_path, "damage", "--count", "500" if FULL else "13")
+    said = _sample(tmp_path, "damage", "--count", "500" if FULL else str(13 * TIMES))
     assert " points, 0 in trouble" in said
 
 
 @pytest.mark.skipif(bool(fullness.why_not()), reason=fullness.why_not() or "-")
 def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path) -> None:
-    few = ["--cases", "4", "--sample", "2"]
+    few = ["--cases", "4", "--sample", str(2 * TIMES)]
     said = _sample(tmp_path, "full", *([] if FULL else few))
     assert " points, 0 in trouble" in said
 
