@@ -45,7 +45,8 @@ step "environment in $venv"
     echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12 ./selftest.sh" >&2
     exit 1
 }
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+# What is never imported need not be compiled.
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]'
 PATH="$(cd "$venv/bin" && pwd):$PATH"
 
 # Tests wait for processes and leases, too: one more runs than there are cores.

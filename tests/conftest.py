@@ -24,6 +24,8 @@ auto = 0
 autogc = false
 [maintenance]
 auto = false
+[pack]
+threads = 1
 """
 
 

@@ -106,10 +106,16 @@ class Ledger:
         if self.beats:
             save_hosts(self.store.git_dir / "aq-hosts.json", self.beats)
         self.objects.close()
-        if not self.role.startswith("run-"):
+        if not self._is_host:
             import shutil
 
             shutil.rmtree(self.store.git_dir / self.remote.seen, ignore_errors=True)
+        self.store.packing.look()
+
+    @property
+    def _is_host(self) -> bool:
+        """Whether this is the ledger of `aq run`."""
+        return self.role.startswith("run-")
 
     def known_hosts(self) -> dict[str, tuple[str, Beat]]:
         """The beats that were fetched, by this process or else by the last one that did."""
@@ -130,7 +136,8 @@ class Ledger:
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
         if self.trust:
             self.trust.save(self.tip)
-        self.store.packing.look()
+        if self._is_host:
+            self.store.packing.look()
         self.on_fetch()
 
     def _look(self) -> dict[str, str]:

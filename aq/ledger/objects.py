@@ -24,6 +24,7 @@ _BATCH = 100
 # A job file may have 1 MiB: one byte more is enough to say that it is too long.
 MAX_BLOB = 2 * 1024 * 1024
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_TRIES = 20
 _KEPT_BYTES = 64 * 1024 * 1024
 
 
@@ -149,12 +150,7 @@ class Objects:
         path = f"{folder}/{oid[2:]}"
         if not _renewed(path):
             part = f"{folder}/tmp_obj_{secrets.token_hex(8)}"
-            try:
-                _write_new(part, zlib.compress(whole, 1))
-            except FileNotFoundError:
-                with space_for(self._loose):
-                    os.makedirs(folder, exist_ok=True)
-                _write_new(part, zlib.compress(whole, 1))
+            self._write_in(folder, part, zlib.compress(whole, 1))
             try:
                 os.replace(part, path)
             except OSError:
@@ -165,6 +161,17 @@ class Objects:
         # Whoever writes a commit reads it next: the stacked operation after it is asked on it.
         self._keep(oid, content)
         return oid
+
+    def _write_in(self, folder: str, path: str, content: bytes) -> None:
+        for _ in range(_TRIES):
+            try:
+                _write_new(path, content)
+                return
+            except FileNotFoundError:
+                # Git removes folders that it emptied, also one that was made just now.
+                with space_for(self._loose):
+                    os.makedirs(folder, exist_ok=True)
+        _write_new(path, content)
 
 
 def _renewed(path: str) -> bool:

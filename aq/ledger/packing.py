@@ -3,6 +3,8 @@ now and then they become a pack, beside the work. Nothing is dropped here: `aq c
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -11,32 +13,51 @@ from aq.ledger.gitproc import start_beside
 
 # One of the 256 folders is counted, as `git gc --auto` does: some 6 900 objects.
 FOLDER, MANY = "17", 27
-_LOOK_EVERY = 600.0
+MANY_PACKS = 50
+# Whatever the processes of a clone are: none begins to pack sooner after another.
+EVERY = 600.0
+# What git leaves when it is killed, and what it may need besides a copy of all packs.
+_LEFT_AFTER = 3600.0
+_ROOM = 256 * 1024 * 1024
 
 
 class Packing:
-    """The packing of one store."""
+    """The packing of one store. Git older than 2.32 cannot do it, and leaves everything as it is."""
 
     def __init__(self, git_dir: Path) -> None:
-        self.git_dir = git_dir
+        self.objects = git_dir / "objects"
+        self.git_dir, self._stamp = git_dir, git_dir / "aq-packing"
         self._due = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def look(self) -> None:
-        """Begin to pack when that is worth it. Costs a listing every ten minutes, and never waits: whoever
-        ends meanwhile leaves git to finish, as after a `git fetch`."""
+        """Begin to pack when that is worth it. It never waits, and never fails: whoever ends meanwhile leaves
+        git to finish, as after a `git fetch`."""
         now = time.monotonic()
-        if now < self._due or (self._process and self._process.poll() is None):
-            return
-        self._due = now + _LOOK_EVERY
-        if self._many():
-            # Packs twice the size of the next: what is packed again grows with the logarithm of all there is.
-            self._process = start_beside(
-                ["--git-dir", str(self.git_dir), "repack", "-d", "-l", "-q", "--geometric=2"]
-            )
+        if now >= self._due and (self.process is None or self.process.poll() is not None):
+            self._due = now + EVERY
+            with contextlib.suppress(OSError):
+                self._look()
 
-    def _many(self) -> bool:
+    def _look(self) -> None:
+        packs = [path for path in (self.objects / "pack").iterdir() if path.suffix == ".pack"]
+        loose = sum(1 for _ in (self.objects / FOLDER).iterdir()) if (self.objects / FOLDER).is_dir() else 0
+        if (loose <= MANY and len(packs) <= MANY_PACKS) or self._began_lately():
+            return
+        self._stamp.touch()
+        self._remove_leftovers()
+        if shutil.disk_usage(self.objects).free > _ROOM + sum(path.stat().st_size for path in packs):
+            # A pack is at least twice as large as the next: what is written again and again stays little.
+            packing = ["repack", "-d", "-l", "-q", "--geometric=2", "--no-write-bitmap-index"]
+            self.process = start_beside(["--git-dir", str(self.git_dir), *packing])
+
+    def _began_lately(self) -> bool:
         try:
-            return sum(1 for _ in (self.git_dir / "objects" / FOLDER).iterdir()) > MANY
-        except OSError:
+            return abs(time.time() - self._stamp.stat().st_mtime) < EVERY
+        except FileNotFoundError:
             return False
+
+    def _remove_leftovers(self) -> None:
+        for path in (self.objects / "pack").glob("tmp_*"):
+            if time.time() - path.stat().st_mtime > _LEFT_AFTER:
+                path.unlink()

@@ -59,7 +59,7 @@ class QueuePaths(Value):
 
     @property
     def lock(self) -> Path:
-        """Guards ref updates and gc, never a network call."""
+        """Guards ref updates, never a network call."""
         return self.home / "lock"
 
 

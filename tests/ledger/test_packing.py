@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
+import pytest
+
 from aq.core.lifecycle import Stage
+from aq.ledger import packing as module
 from aq.ledger.ledger import Ledger
-from aq.ledger.packing import FOLDER, MANY, Packing
+from aq.ledger.packing import EVERY, FOLDER, MANY, MANY_PACKS, Packing
 from tests.support.fleet import Fleet, add, git, landed, wait_until
 
 LONG_AGO = time.time() - 30 * 24 * 3600
@@ -45,12 +51,86 @@ def test_a_store_of_many_files_is_packed_beside_the_work_and_loses_nothing(fleet
     git(fleet.you.paths.store, "fsck", "--no-dangling")
 
 
-def test_a_store_of_few_files_is_left_alone(fleet: Fleet) -> None:
-    ledger = fleet.you.ledger()
-    landed(add(ledger, "one"))
-    packing = Packing(fleet.you.paths.store)
+def begins(store: Path) -> bool:
+    """Whether a process that looks now begins to pack. It is over when this returns."""
+    packing = Packing(store)
     packing.look()
-    assert packing._process is None
+    return packing.process is not None and packing.process.wait(60) == 0
+
+
+def test_a_store_of_few_files_is_left_alone(fleet: Fleet) -> None:
+    landed(add(fleet.you.ledger(), "one"))
+    assert not begins(fleet.you.paths.store)
+
+
+def test_of_many_processes_one_packs_in_ten_minutes(fleet: Fleet) -> None:
+    ledger, store = fleet.you.ledger(), fleet.you.paths.store
+    _many(ledger)
+    assert [begins(store) for _ in range(3)] == [True, False, False]
+    _many(ledger)
+    assert not begins(store)
+    long_ago = time.time() - EVERY - 1
+    os.utime(store / "aq-packing", (long_ago, long_ago))
+    assert begins(store)
+    assert not _loose(store)
+
+
+def test_many_packs_become_few(fleet: Fleet) -> None:
+    ledger, store = fleet.you.ledger(), fleet.you.paths.store
+    for number in range(MANY_PACKS + 1):
+        oid = ledger.write_blob(f"blob {number}".encode())
+        git(store, "pack-objects", "-q", "objects/pack/pack", data=f"{oid}\n".encode())
+    assert begins(store)
+    assert len(list(store.glob("objects/pack/*.pack"))) < 5
+
+
+def test_an_object_is_written_although_git_removes_folders_that_it_emptied(fleet: Fleet) -> None:
+    ledger, done = fleet.you.ledger(), threading.Event()
+
+    def remove_folders() -> None:
+        while not done.is_set():
+            for number in range(256):
+                with contextlib.suppress(OSError):
+                    (fleet.you.paths.store / "objects" / f"{number:02x}").rmdir()
+
+    remover = threading.Thread(target=remove_folders)
+    remover.start()
+    try:
+        written = [ledger.write_blob(f"{number} beside git".encode()) for number in range(1000)]
+    finally:
+        done.set()
+        remover.join()
+    assert all(ledger.objects.has(oid) for oid in written)
+
+
+def test_what_a_killed_git_left_goes_and_what_it_writes_now_stays(fleet: Fleet) -> None:
+    ledger, packs = fleet.you.ledger(), fleet.you.paths.store / "objects" / "pack"
+    _many(ledger)
+    for name in ("tmp_pack_old", "tmp_pack_new"):
+        (packs / name).write_bytes(b"half a pack")
+    os.utime(packs / "tmp_pack_old", (LONG_AGO, LONG_AGO))
+    assert begins(fleet.you.paths.store)
+    assert [path.name for path in packs.glob("tmp_*")] == ["tmp_pack_new"]
+
+
+def test_a_disk_without_room_for_another_copy_is_left_alone(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _many(fleet.you.ledger())
+    monkeypatch.setattr(module, "_ROOM", 1 << 60)
+    assert not begins(fleet.you.paths.store)
+
+
+def test_packing_that_cannot_begin_is_no_error(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    _many(fleet.you.ledger())
+    monkeypatch.setattr(module, "start_beside", none_left)
+    Packing(fleet.you.paths.store).look()
+    Packing(fleet.root / "nowhere").look()
+
+
+def none_left(args: list[str]) -> None:
+    """What the system says when it has no process left."""
+    raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable", args[0])
 
 
 def test_clean_drops_what_nobody_needed_for_long_and_keeps_the_queue(fleet: Fleet) -> None:

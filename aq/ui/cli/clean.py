@@ -12,7 +12,7 @@ from aq.core.errors import AqError
 from aq.core.instants import instant, unix
 from aq.core.units import duration_text, parse_duration
 from aq.ui.cli.common import here
-from aq.ui.out import say
+from aq.ui.out import say, tell
 from aq.wiring import Queue
 
 
@@ -122,7 +122,10 @@ def _collect_garbage(queue: Queue) -> None:
     from aq.ledger.gitproc import run
 
     # Without a lock, for which hosts would wait: what is younger than two weeks stays.
-    run(["--git-dir", str(queue.paths.store), "-c", "gc.cruftPacks=true", "gc", "--quiet"], timeout=600)
+    store = str(queue.paths.store)
+    done = run(["--git-dir", store, "-c", "gc.cruftPacks=true", "gc", "--quiet"], timeout=600)
+    if done.code:
+        tell(f"git could not clean up {store}: {done.err.strip()}; repeat it later")
     for mirror in _hosts_here(queue).glob("*/mirrors/*.git"):
         # Runs read its objects: what is young stays, whether a branch needs it or not.
         options = ("-c", "gc.auto=1000", "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoDetach=false")
