@@ -178,11 +178,10 @@ def _renewed(path: str) -> bool:
     """Whether an object is there already. Its age begins anew, as git has it: a collection of garbage that
     runs beside us must not take it for old."""
     try:
-        os.utime(path)
+        with contextlib.suppress(PermissionError):
+            os.utime(path)
     except FileNotFoundError:
         return False
-    except PermissionError:
-        return True
     return True
 
 

@@ -1,5 +1,5 @@
 """Keeping a store small. Each object is written and fetched as a file of its own, and a host runs for months:
-now and then they become a pack, beside the work. Nothing is dropped here: `aq clean` does that."""
+now and then they become a pack, beside the work, which drops nothing; `aq clean` has what is old dropped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from aq.ledger.gitproc import start_beside
+from aq.ledger.gitproc import run, start_beside
 
 # One of the 256 folders is counted, as `git gc --auto` does: some 6 900 objects.
 FOLDER, MANY = "17", 27
@@ -19,6 +19,16 @@ EVERY = 600.0
 # What git leaves when it is killed, and what it may need besides a copy of all packs.
 _LEFT_AFTER = 3600.0
 _ROOM = 256 * 1024 * 1024
+_COLLECT_SECONDS = 600.0
+
+
+def collect(git_dir: Path) -> str:
+    """Drop what nothing names and what was packed two weeks ago. Git's words when it could not, or nothing.
+    Without a lock, for which hosts would wait: what they write meanwhile is younger."""
+    done = run(
+        ["--git-dir", str(git_dir), "-c", "gc.cruftPacks=true", "gc", "--quiet"], timeout=_COLLECT_SECONDS
+    )
+    return (done.err.strip() or f"git gc ended with {done.code}") if done.code else ""
 
 
 class Packing:
@@ -27,15 +37,12 @@ class Packing:
     def __init__(self, git_dir: Path) -> None:
         self.objects = git_dir / "objects"
         self.git_dir, self._stamp = git_dir, git_dir / "aq-packing"
-        self._due = 0.0
         self.process: subprocess.Popen[bytes] | None = None
 
     def look(self) -> None:
         """Begin to pack when that is worth it. It never waits, and never fails: whoever ends meanwhile leaves
         git to finish, as after a `git fetch`."""
-        now = time.monotonic()
-        if now >= self._due and (self.process is None or self.process.poll() is not None):
-            self._due = now + EVERY
+        if self.process is None or self.process.poll() is not None:
             with contextlib.suppress(OSError):
                 self._look()
 

@@ -23,7 +23,6 @@ from aq.ledger.space import space_for
 _CONFIG = """[gc]
     auto = 0
     packRefs = false
-    cruftPacks = true
     pruneExpire = 2.weeks.ago
 [maintenance]
     auto = false

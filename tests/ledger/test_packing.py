@@ -148,6 +148,16 @@ def test_clean_drops_what_nobody_needed_for_long_and_keeps_the_queue(fleet: Flee
     assert there.snapshot().find("kept")
 
 
+def test_clean_says_why_git_could_not_collect_and_ends_well(fleet: Fleet) -> None:
+    landed(add(fleet.you.ledger(), "kept"))
+    lock = fleet.you.paths.store / "objects" / "info" / "commit-graph.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.touch()
+    said = fleet.you.aq("clean").stderr
+    assert f"git could not clean up {fleet.you.paths.store}: " in said
+    assert "commit-graph.lock" in said
+
+
 def test_what_is_written_again_is_young(fleet: Fleet) -> None:
     ledger = fleet.you.ledger()
     oid = ledger.write_blob(b"twice")

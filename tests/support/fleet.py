@@ -160,7 +160,7 @@ def _begin(root: Path, settings: str, url: str) -> None:
     initialize(root / _JOINED, url)
 
 
-def _packed(root: Path) -> None:
+def _pack(root: Path) -> None:
     """Each test copies these repositories: as few files as possible."""
     for folder in (root / "hub.git", root / "you" / ".git", root / _JOINED / ".git"):
         git(folder, "repack", "-a", "-d", "-q", "--no-write-bitmap-index")
@@ -180,7 +180,7 @@ def _template(settings: str) -> Path:
         _TEMPLATES[key] = made = tempfile.TemporaryDirectory(prefix="aq-fleet-")
         root = Path(made.name)
         _begin(root, settings, str(root / "hub.git"))
-        _packed(root)
+        _pack(root)
     return Path(_TEMPLATES[key].name)
 
 

@@ -24,7 +24,7 @@ from typing import IO, Any, NoReturn
 
 from aq.__main__ import main
 
-FORKS = hasattr(os, "fork") and sys.platform == "linux"
+FORKS = sys.platform == "linux"
 _ROOT = Path(__file__).parents[2]
 _MANY = 1 << 20
 

@@ -120,12 +120,10 @@ def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
 
 def _collect_garbage(queue: Queue) -> None:
     from aq.ledger.gitproc import run
+    from aq.ledger.packing import collect
 
-    # Without a lock, for which hosts would wait: what is younger than two weeks stays.
-    store = str(queue.paths.store)
-    done = run(["--git-dir", store, "-c", "gc.cruftPacks=true", "gc", "--quiet"], timeout=600)
-    if done.code:
-        tell(f"git could not clean up {store}: {done.err.strip()}; repeat it later")
+    if words := collect(queue.paths.store):
+        tell(f"git could not clean up {queue.paths.store}: {words}; repeat it later")
     for mirror in _hosts_here(queue).glob("*/mirrors/*.git"):
         # Runs read its objects: what is young stays, whether a branch needs it or not.
         options = ("-c", "gc.auto=1000", "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoDetach=false")
