@@ -9,11 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from aq.core.engine.policy import POLICIES
-from aq.core.jobfile import JobFile
+from aq.core.files.jobfile import JobFile
+from aq.core.files.profilefile import ProfileForm
+from aq.core.files.settingsfile import SettingsFile
 from aq.core.lifecycle import TRANSITIONS
-from aq.core.profilefile import ProfileForm
 from aq.core.settings import CADENCES
-from aq.core.settingsfile import SettingsFile
 from aq.host.config import HostFile
 from aq.host.engines.declared import EngineFile
 from aq.ui.cli.table import COMMANDS

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from msgspec import convert
 from msgspec.structs import fields
 
-from aq.core.document import decode, read_yaml, without_nothing
 from aq.core.errors import AqError, InvalidFileError
+from aq.core.files.document import decode, read_yaml, without_nothing
 from aq.core.value import Value
 
 Made = TypeVar("Made", bound=Value)

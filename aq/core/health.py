@@ -3,8 +3,8 @@ it rests, longer each time, and then tries one job (a black hole would empty the
 
 from __future__ import annotations
 
-from aq.core.eligible import AGENT_CLASS
 from aq.core.engine.policy import policy
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.core.settle import Ending, Outcome
 from aq.core.value import Value, replace
 

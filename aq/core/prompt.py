@@ -6,8 +6,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+from aq.core.files.jobfile import parse_job
 from aq.core.job import Job
-from aq.core.jobfile import parse_job
 from aq.core.leftover import NOT_ITS_OWN, leftover
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.record import Record

@@ -14,7 +14,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u20
 def _redacted(text: str, known: tuple[str, ...] = ()) -> str:
     """The text without secrets. The patterns are slow to compile, and the board, which comes by here, never
     needs them."""
-    from aq.core.secrets import redact
+    from aq.core.secrecy.secrets import redact
 
     return redact(text, known)
 

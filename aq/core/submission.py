@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from aq.core.errors import InvalidFileError
-from aq.core.jobfile import parse_job
+from aq.core.files.jobfile import parse_job
 from aq.core.manifest import Manifest
-from aq.core.secrets import find_secret
+from aq.core.secrecy.secrets import find_secret
 
 
 def checked(content: bytes, file: str, *, allow_secret: bool = False) -> Manifest:

@@ -10,11 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from aq.core.accepts import EVERYTHING, Accepts
-from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import AqError, InvalidFileError
-from aq.core.ids import is_id, slug
-from aq.core.manifest import Priority
-from aq.core.parsing import (
+from aq.core.files.document import Document, decode, read_yaml
+from aq.core.files.parsing import (
     AbsolutePath,
     Command,
     Duration,
@@ -28,6 +26,8 @@ from aq.core.parsing import (
     refuse,
     validate,
 )
+from aq.core.ids import is_id, slug
+from aq.core.manifest import Priority
 from aq.core.value import Value, field
 from aq.host.place import config_path
 

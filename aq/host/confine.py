@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from aq.core.eligible import confinement
 from aq.core.manifest import Manifest
+from aq.core.planning.eligible import confinement
 from aq.core.value import Value, replace
 from aq.host.repos import WorkspaceError
 from aq.host.sandbox import Sandbox, Walls, is_temporary, own_caches, switched_off

@@ -11,7 +11,7 @@ from aq.core.engine.usage import Usage
 from aq.core.fixprompt import fix_prompt
 from aq.core.judge import Progress, red_before, rounds_of
 from aq.core.record import CheckResult
-from aq.core.secrets import redact
+from aq.core.secrecy.secrets import redact
 from aq.core.settle import Ending, Outcome
 from aq.core.value import replace
 from aq.core.work import Checked, Fixed

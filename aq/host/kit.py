@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
-from aq.core.scrub import scrub
+from aq.core.secrecy.scrub import scrub
 from aq.core.value import Value, field
 from aq.core.work import Order, Report
 from aq.host.config import HostConfig

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from aq.core.redaction import Redactor
+from aq.core.secrecy.redaction import Redactor
 from aq.host.ownfiles import append_own
 
 HEAD_BYTES = 8 * 1024 * 1024

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from aq.core.eligible import AGENT_CLASS, SANDBOX
+from aq.core.planning.eligible import AGENT_CLASS, SANDBOX
 from aq.core.variables import OFFER
 from aq.host.config import HostConfig
 from aq.host.engines import engines

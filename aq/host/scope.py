@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 
 from aq.core.scope import Change, Kind
-from aq.core.secrets import diff_warnings
+from aq.core.secrecy.secrets import diff_warnings
 from aq.host.repos import Mirror, WorkspaceError, head
 
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=none")

@@ -96,7 +96,7 @@ class ParseCache:
         """The fleet's settings, or what is wrong with them."""
         value: Settings | str | None = self._get(Settings, blob)
         if value is None:
-            from aq.core.settingsfile import parse_settings  # as above
+            from aq.core.files.settingsfile import parse_settings  # as above
 
             try:
                 value = parse_settings(self.read(blob) if content is None else content)
@@ -110,7 +110,7 @@ class ParseCache:
         record names and the store never had."""
         value: ProfileFile | str | None = self._get(ProfileFile, blob)
         if value is None:
-            from aq.core.profilefile import parse_profile  # as above
+            from aq.core.files.profilefile import parse_profile  # as above
 
             try:
                 value = parse_profile(self.read(blob))
@@ -166,8 +166,8 @@ def _checked(key: _Key, line: str) -> str:
 
 
 def _parse_manifest(content: bytes, *, secret_allowed: bool = False) -> Manifest | str:
-    from aq.core.jobfile import parse_job  # as above
-    from aq.core.secrets import find_secret
+    from aq.core.files.jobfile import parse_job  # as above
+    from aq.core.secrecy.secrets import find_secret
 
     try:
         manifest, _ = parse_job(content)

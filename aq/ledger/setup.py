@@ -9,10 +9,10 @@ from git import GitCommandError, Repo
 from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from aq.core.errors import AqError, DiskFullError, InvalidFileError
+from aq.core.files.parsing import REF_PATTERN
+from aq.core.files.settingsfile import parse_settings
 from aq.core.ids import slug
 from aq.core.layout import SETTINGS
-from aq.core.parsing import REF_PATTERN
-from aq.core.settingsfile import parse_settings
 from aq.core.value import Value, replace
 from aq.ledger.gitproc import last_words, locate_clone, run
 from aq.ledger.hub import find_hub, has_queue, probe_beats

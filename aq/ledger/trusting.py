@@ -14,10 +14,10 @@ from aq.core.change import Refusal
 from aq.core.distrust import Distrust
 from aq.core.errors import AqError, FrozenError, InvalidFileError
 from aq.core.event import parse
+from aq.core.files.signersfile import Pins, parse_signers
 from aq.core.layout import SETTINGS, SIGNERS
 from aq.core.sealed import summed, unsummed
 from aq.core.signers import Role, Signers
-from aq.core.signersfile import Pins, parse_signers
 from aq.core.sshsig import signed, unsigned
 from aq.core.standing import Standing
 from aq.core.trust import Deed, judge

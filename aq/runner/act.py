@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from aq.core.eligible import work_below
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.leftover import start_of
@@ -23,6 +22,7 @@ from aq.core.operations import (
     Verified,
     VerifyClaim,
 )
+from aq.core.planning.eligible import work_below
 from aq.core.prompt import prompt_for
 from aq.core.results import Landed, Refused, Result
 from aq.core.work import Order

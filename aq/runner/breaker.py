@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aq.core.eligible import AGENT_CLASS
 from aq.core.health import FAST, LONGEST_REST, Breaker, blame, carried, noted, room
 from aq.core.instants import later, unix
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.core.settle import Outcome
 from aq.core.value import replace
 from aq.runner.state import Held, State

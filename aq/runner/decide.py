@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from functools import partial
 
-from aq.core.choose import NO_FREE_SLOT, elected
-from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat, Lapse
 from aq.core.instants import latest_slot
 from aq.core.judge import settle_fix, settle_verify
 from aq.core.manifest import Manifest
 from aq.core.operations import Claim, Fenced, Operation, Reclaim, Release, Spawn, Unverified, VerifyClaim
-from aq.core.plan import Assignment, Plan, plan, remember
+from aq.core.planning.choose import NO_FREE_SLOT, elected
+from aq.core.planning.eligible import host_blockers
+from aq.core.planning.plan import Assignment, Plan, plan, remember
 from aq.core.settle import Ending, Outcome, settle
 from aq.core.work import Checked, Ended, Fixed
 from aq.runner import breaker, cooling
@@ -188,7 +188,7 @@ def _planned(runner: State) -> tuple[Plan, dict[str, Beat]]:
             break
         runner.refuses |= refused
     patience = runner.settings.cadence.patience
-    runner.plan_memory = remember(runner.plan_memory, planned, clock, patience, me, hosts)
+    runner.plan_memory = remember(runner.plan_memory, planned.assignments, clock, patience, me, hosts)
     return planned, hosts
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from aq.core.choose import elected
-from aq.core.eligible import delivery_blockers
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.operations import Delivered, Hold, Operation
+from aq.core.planning.choose import elected
+from aq.core.planning.eligible import delivery_blockers
 from aq.core.work import Brought
 from aq.runner.state import State
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aq.core.change import Change
-from aq.core.choose import elected
 from aq.core.fleet import Beat
 from aq.core.operations import AutoShip, Operation
+from aq.core.planning.choose import elected
 from aq.runner.state import State
 
 

@@ -14,7 +14,7 @@ from aq.core.health import Breaker
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.operations import Claim, Operation, Reclaim, VerifyClaim
-from aq.core.plan import Memory
+from aq.core.planning.plan import Memory
 from aq.core.settings import Settings
 from aq.core.settle import Outcome
 from aq.core.value import Value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aq.core.plan import Plan
-from aq.core.preempt import Preemption
+from aq.core.planning.plan import Plan
+from aq.core.planning.preempt import Preemption
 from aq.runner import breaker
 from aq.runner.state import Held, State
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aq.core.eligible import verify_blockers
 from aq.core.fleet import Beat
 from aq.core.gates import auto_blockers, gates
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
-from aq.core.plan import plan
+from aq.core.planning.eligible import verify_blockers
+from aq.core.planning.plan import plan
 from aq.core.settings import Settings
 from aq.core.snapshot import OPEN_STAGES, Snapshot
 from aq.core.units import duration_text

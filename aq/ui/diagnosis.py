@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from aq.core.deps import circle_with, circular
-from aq.core.eligible import dep_blockers, job_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
 from aq.core.lifecycle import LIVE, Stage
 from aq.core.overrun import is_overrun
+from aq.core.planning.deps import circle_with, circular
+from aq.core.planning.eligible import dep_blockers, job_blockers
 from aq.core.snapshot import Snapshot
 from aq.core.units import duration_text
 from aq.ui.board import listed_live

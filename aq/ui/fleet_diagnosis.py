@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from aq.core.eligible import delivery_blockers, fleet_blockers, reservation
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, day, unix
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
+from aq.core.planning.eligible import delivery_blockers, fleet_blockers, reservation
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 from aq.core.units import duration_text

@@ -75,8 +75,8 @@ def tell_error(error: AqError) -> int:
 def say_json(value: dict[str, Any]) -> None:
     """A JSON document with the contract number first. What a terminal would obey is escaped, and what
     looks like a secret is taken out: a job pushed by hand may hold one."""
-    from aq.core.matching import is_suspicious
-    from aq.core.scrub import scrub
+    from aq.core.secrecy.matching import is_suspicious
+    from aq.core.secrecy.scrub import scrub
 
     document = {"contract": CONTRACT, **value}
     text = json.dumps(document, indent=2, ensure_ascii=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from aq.core.deps import circle_with, circular
-from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, unix
 from aq.core.manifest import Manifest
+from aq.core.planning.deps import circle_with, circular
+from aq.core.planning.eligible import host_blockers
 from aq.core.snapshot import Snapshot
 
 DAYS = 7

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from aq.core.files.jobfile import written_key
 from aq.core.job import Job
-from aq.core.jobfile import written_key
 from aq.core.manifest import Manifest
 from aq.core.profile import sources
 from aq.core.values import plain

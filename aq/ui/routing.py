@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant
 from aq.core.job import Job
-from aq.core.plan import Plan, free_slots, plan, scorer_for
-from aq.core.preempt import Preemption
-from aq.core.score import Score
+from aq.core.planning.eligible import host_blockers
+from aq.core.planning.plan import Plan, free_slots, plan, scorer_for
+from aq.core.planning.preempt import Preemption
+from aq.core.planning.score import Score
 from aq.core.snapshot import Snapshot
 from aq.core.value import Value
 from aq.ui.board import listed_live

@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from aq.core.files.jobfile import parse_job
 from aq.core.instants import instant
-from aq.core.jobfile import parse_job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add, Claim
 from aq.core.results import Landed, Refused

@@ -16,7 +16,7 @@ from aq.core.instants import instant
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.operations import Claim, Land, Operation, Unverified
-from aq.core.plan import Memory, plan, remember
+from aq.core.planning.plan import Memory, plan, remember
 from aq.core.results import Landed
 from aq.core.snapshot import Snapshot
 from aq.core.value import replace
@@ -74,7 +74,7 @@ class Host:
             return [operation for fence in self.held.values() for operation in self._landing(fence)]
         snapshot, clock = self.ledger.snapshot(), time.monotonic()
         planned = plan(snapshot, self.live(snapshot), instant(time.time()), self.memory)
-        self.memory = remember(self.memory, planned, clock, _PATIENCE, self.name)
+        self.memory = remember(self.memory, planned.assignments, clock, _PATIENCE, self.name)
         return [self._claim(assignment.job) for assignment in planned.of(self.name)[: self.free]]
 
     def _asked(self) -> dict[str, Any]:

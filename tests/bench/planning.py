@@ -9,7 +9,7 @@ from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Deps, Priority
-from aq.core.plan import plan
+from aq.core.planning.plan import plan
 from aq.core.record import Record, Run
 from aq.core.snapshot import Snapshot
 from tests.bench.measure import Table, Target, figure, interleave

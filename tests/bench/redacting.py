@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from aq.core.redaction import Redactor
-from aq.core.secret_shapes import SHAPES
+from aq.core.secrecy.redaction import Redactor
+from aq.core.secrecy.secret_shapes import SHAPES
 from aq.host.process import Child
 from aq.host.sandbox import Room, sandbox
 from tests.bench.measure import Table, Target, figure, interleave, median

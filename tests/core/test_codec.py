@@ -9,12 +9,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aq.core import document
 from aq.core.codec import decode_as
 from aq.core.encoding import encode
 from aq.core.errors import InvalidFileError
+from aq.core.files import document
+from aq.core.files.jobfile import parse_job
 from aq.core.fleet import Beat
-from aq.core.jobfile import parse_job
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Check, CheckKind, Deps, Manifest

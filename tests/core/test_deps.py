@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aq.core.deps import MAX_WAYS, Node, circle_with, circles, graph
-from aq.core.eligible import dep_blockers
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Deps
 from aq.core.operations import Revise, Ship
-from aq.core.plan import plan
+from aq.core.planning.deps import MAX_WAYS, Node, circle_with, circles, graph
+from aq.core.planning.eligible import dep_blockers
+from aq.core.planning.plan import plan
 from tests.support.builders import NOW, Queue, beat, job, manifest, snapshot
 
 

@@ -6,7 +6,10 @@ import math
 
 import pytest
 
-from aq.core.eligible import (
+from aq.core.errors import AqError
+from aq.core.lifecycle import Stage
+from aq.core.manifest import Budget, Deps, Manifest
+from aq.core.planning.eligible import (
     budget_blockers,
     confinement,
     delivery_blockers,
@@ -20,9 +23,6 @@ from aq.core.eligible import (
     resolve_engine,
     work_below,
 )
-from aq.core.errors import AqError
-from aq.core.lifecycle import Stage
-from aq.core.manifest import Budget, Deps, Manifest
 from aq.core.record import Note, Record
 from aq.core.settings import Amount, Budgets, Pause, Settings, Spend
 from aq.core.value import replace

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aq.core.errors import InvalidFileError
-from aq.core.jobfile import JobFile, parse_job
-from aq.core.parsing import known_keys
+from aq.core.files.jobfile import JobFile, parse_job
+from aq.core.files.parsing import known_keys
 from tests.core.badfiles import FILES, VALUES, front
 from tests.support.builders import refusal_of
 

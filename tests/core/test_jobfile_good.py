@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from aq.core.jobfile import JobFile, parse_job, written_key
+from aq.core.files.jobfile import JobFile, parse_job, written_key
+from aq.core.files.parsing import known_keys
 from aq.core.manifest import KEYS, Budget, Check, CheckKind, Deps, Manifest, Priority, Retry, ReviewPolicy
-from aq.core.parsing import known_keys
 from aq.core.value import names
 from tests.core.badfiles import front
 

@@ -11,7 +11,7 @@ from aq.core.instants import unix
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Retry
 from aq.core.operations import Hold, PauseFleet, PauseJob, Preempt
-from aq.core.plan import plan
+from aq.core.planning.plan import plan
 from aq.core.record import Record
 from aq.core.settings import Amount, Budgets
 from aq.core.value import replace

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from aq.core.accepts import Accepts
 from aq.core.change import Change
-from aq.core.choose import rendezvous
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Priority
 from aq.core.operations import Claim, VerifyClaim
-from aq.core.plan import Assignment, Memory, Plan, free_slots, plan, remember
+from aq.core.planning.choose import rendezvous
+from aq.core.planning.plan import Assignment, Memory, Plan, free_slots, plan, remember
 from aq.core.record import Note, Record
 from aq.core.settings import Budgets, Pause, Settings
 from aq.core.snapshot import Snapshot
@@ -204,14 +204,14 @@ def test_a_host_that_refuses_or_let_its_turn_pass_is_passed_over() -> None:
 
 def test_the_next_host_s_turn_comes_after_patience_and_no_sooner() -> None:
     chosen = Plan((Assignment("a", "m1", "shell"),), {})
-    memory = remember(Memory(), chosen, 100.0, 10.0, "m2")
+    memory = remember(Memory(), chosen.assignments, 100.0, 10.0, "m2")
     assert memory == Memory({"a": ("m1", 100.0)}, {})
-    assert remember(memory, chosen, 110.0, 10.0, "m2").passed == {}
-    later = remember(memory, chosen, 110.1, 10.0, "m2")
+    assert remember(memory, chosen.assignments, 110.0, 10.0, "m2").passed == {}
+    later = remember(memory, chosen.assignments, 110.1, 10.0, "m2")
     assert later == Memory({"a": ("m1", 100.0)}, {"a": frozenset({"m1"})})
-    next_one = remember(later, Plan((Assignment("a", "m3", "shell"),), {}), 111.0, 10.0, "m2")
+    next_one = remember(later, [Assignment("a", "m3", "shell")], 111.0, 10.0, "m2")
     assert next_one == Memory({"a": ("m3", 111.0)}, {"a": frozenset({"m1"})})
-    assert remember(next_one, Plan((), {}), 112.0, 10.0, "m2") == Memory()
+    assert remember(next_one, [], 112.0, 10.0, "m2") == Memory()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_what_only_a_silent_host_can_do_keeps_nothing_from_others(
 
 def test_a_host_does_not_pass_over_itself() -> None:
     chosen = Plan((Assignment("a", "m1", "shell"),), {})
-    memory = remember(Memory({"a": ("m1", 0.0)}), chosen, 1000.0, 10.0, "m1")
+    memory = remember(Memory({"a": ("m1", 0.0)}), chosen.assignments, 1000.0, 10.0, "m1")
     assert memory.passed == {}
 
 
@@ -344,7 +344,7 @@ def everything_planned_can_be_claimed(seen: Snapshot, beats: dict[str, Beat], pl
 
 
 SCRIPT = """
-from aq.core.plan import plan
+from aq.core.planning.plan import plan
 from tests.support.builders import NOW, beat, job, snapshot
 seen = snapshot([job(f"j{n}", capabilities=("os:linux",)) for n in range(20)])
 print(plan(seen, {name: beat(name, slots=3) for name in ("m1", "m2", "m3")}, NOW))

@@ -9,8 +9,8 @@ import pytest
 
 from aq.core.fleet import Beat
 from aq.core.manifest import Priority
-from aq.core.patience import LONGEST_CLAIM, Memory, claims_underway, remember
-from aq.core.plan import Assignment, Plan, plan
+from aq.core.planning.patience import LONGEST_CLAIM, Memory, claims_underway, remember
+from aq.core.planning.plan import Assignment, Plan, plan
 from aq.core.record import Record
 from tests.support.builders import NOW, beat, job, snapshot
 
@@ -78,7 +78,7 @@ def test_a_claim_of_a_blocked_job_keeps_its_slot_for_this_plan_only() -> None:
 
 def told(memory: Memory, clock: float, seq: int, leases: tuple[str, ...] = ("a:1:n",)) -> Memory:
     """The memory after a plan at a time, with this beat of the chosen host; the patience is 10."""
-    return remember(memory, CHOSEN, clock, 10.0, "m2", fleet(beat("m1", seq=seq, leases=leases)))
+    return remember(memory, CHOSEN.assignments, clock, 10.0, "m2", fleet(beat("m1", seq=seq, leases=leases)))
 
 
 def test_patience_counts_from_the_last_new_beat_that_tells_of_the_claim() -> None:
@@ -106,4 +106,4 @@ def test_the_signs_of_one_host_are_not_those_of_the_next() -> None:
     memory = told(Memory(), 0.0, 1)
     other = Plan((Assignment("a", "m3", "shell"),), {})
     live = fleet(beat("m3", seq=1, leases=("a:1:n",)))
-    assert remember(memory, other, 50.0, 10.0, "m2", live).signs == {"a": (1, 50.0)}
+    assert remember(memory, other.assignments, 50.0, 10.0, "m2", live).signs == {"a": (1, 50.0)}

@@ -18,8 +18,8 @@ from aq.core.leftover import start_of
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Budget, Deps, Priority
 from aq.core.operations import Preempt, Release
-from aq.core.plan import Plan, plan
-from aq.core.preempt import Preemption
+from aq.core.planning.plan import Plan, plan
+from aq.core.planning.preempt import Preemption
 from aq.core.record import Note, Record
 from aq.core.retry import MAX_PREEMPTED
 from aq.core.settings import Budgets, Pause, Settings

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from aq.core.eligible import job_blockers
+from aq.core.files.profilefile import parse_profile
 from aq.core.manifest import Budget, Check, CheckKind, Manifest, Retry, ReviewPolicy
 from aq.core.operations import Spawn
+from aq.core.planning.eligible import job_blockers
 from aq.core.profile import (
     MAX_CHAIN,
     NO_PROFILE,
@@ -22,7 +23,6 @@ from aq.core.profile import (
     resolve,
     sources,
 )
-from aq.core.profilefile import parse_profile
 from aq.core.settings import Settings
 from aq.core.value import replace
 from tests.support.builders import NOW, Queue, job, snapshot

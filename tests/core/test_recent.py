@@ -9,7 +9,7 @@ from aq.core.errors import AqError
 from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
-from aq.core.recent import FAIR_WINDOW, MAX_JOBS, WINDOW, Past, Recent, look_back, place_of
+from aq.core.planning.recent import FAIR_WINDOW, MAX_JOBS, WINDOW, Past, Recent, look_back, place_of
 from aq.core.record import MAX_ROUNDS, Record, Round, Run
 from aq.core.value import replace
 from tests.support.builders import NOW, job, snapshot

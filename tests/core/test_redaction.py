@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aq.core import redaction
-from aq.core.known_values import WORD, forms
-from aq.core.matching import is_suspicious
-from aq.core.redaction import Redactor
-from aq.core.secret_shapes import SHAPES
-from aq.core.secrets import Secret, find_secret, redact
+from aq.core.secrecy import redaction
+from aq.core.secrecy.known_values import WORD, forms
+from aq.core.secrecy.matching import is_suspicious
+from aq.core.secrecy.redaction import Redactor
+from aq.core.secrecy.secret_shapes import SHAPES
+from aq.core.secrecy.secrets import Secret, find_secret, redact
 from tests.support.canaries import BY_KIND, KINDS, KNOWN, ONE_LINE, leaked, secrets_of
 
 AWS = "AK" + "IA" + "FAKE" * 4

@@ -14,9 +14,9 @@ from aq.core.instants import Instant, later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Priority, Retry
-from aq.core.plan import plan
+from aq.core.planning.plan import plan
+from aq.core.planning.retrybudget import WINDOW, Starts, retry_blockers, starts_of
 from aq.core.record import Record, Run
-from aq.core.retrybudget import WINDOW, Starts, retry_blockers, starts_of
 from aq.core.settings import RetryBudget, Settings
 from tests.support.builders import FAILED, NOW, Queue, beat, job, snapshot
 

@@ -16,7 +16,7 @@ from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Deps, Priority
-from aq.core.plan import Memory, Plan, plan, remember
+from aq.core.planning.plan import Memory, Plan, plan, remember
 from aq.core.record import Note, Record, Run
 from aq.core.settings import Budgets, Pause, Settings
 from aq.core.settle import Ending, Outcome
@@ -327,7 +327,7 @@ def test_a_silent_chosen_host_loses_its_turn_after_patience() -> None:
     seen, live = snapshot([waits("a", prefers=("host:m1",))]), {"m1": host("m1"), "m2": host("m2")}
     memory, clock, patience = Memory(), 0.0, 10.0
     while plan(seen, live, NOW, memory).assignments[0].host == "m1":
-        memory = remember(memory, plan(seen, live, NOW, memory), clock, patience, "m2")
+        memory = remember(memory, plan(seen, live, NOW, memory).assignments, clock, patience, "m2")
         clock += 3.0
         assert clock < 30
     assert clock - 3.0 > patience

@@ -12,9 +12,9 @@ from aq.core.fleet import Beat
 from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.manifest import Priority
-from aq.core.recent import Past, Recent
+from aq.core.planning.recent import Past, Recent
+from aq.core.planning.score import WEIGHTS, Score, Scorer, Term, feature_asked, feature_offered
 from aq.core.record import Record, Run
-from aq.core.score import WEIGHTS, Score, Scorer, Term, feature_asked, feature_offered
 from tests.support.builders import NOW, OFFERS, SHELL, beat, job
 
 ENGINES = {**SHELL, "claude": "agentic-coder"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aq.core.lease import Fence
-from aq.core.scrub import scrub
-from aq.core.secrets import diff_warnings
+from aq.core.secrecy.scrub import scrub
+from aq.core.secrecy.secrets import diff_warnings
 from aq.core.settle import Ending, Outcome
 from aq.core.value import Value, field
 from aq.core.work import Ended

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aq.core.errors import InvalidFileError
+from aq.core.files.parsing import known_keys
+from aq.core.files.settingsfile import SettingsFile, parse_settings
 from aq.core.manifest import Manifest
-from aq.core.parsing import known_keys
-from aq.core.plan import plan
+from aq.core.planning.plan import plan
 from aq.core.record import Record
 from aq.core.settings import CADENCES, Amount, Budgets, Cadence, RetryBudget, RiskRules, Settings, Spend
-from aq.core.settingsfile import SettingsFile, parse_settings
 from aq.core.value import names
 from tests.support.builders import NOW, beat, job, refusal_of, snapshot
 

@@ -8,10 +8,10 @@ import pytest
 
 from aq.core.change import Change, Refusal
 from aq.core.errors import AqError, InvalidFileError
+from aq.core.files.signersfile import Pins, parse_signers, roles_of
 from aq.core.layout import SIGNERS, file_edits
 from aq.core.operations import AcceptCommit, ChangeSigners
 from aq.core.signers import Role, Signer, Signers
-from aq.core.signersfile import Pins, parse_signers, roles_of
 from aq.core.snapshot import Snapshot
 from tests.support.builders import NOW
 

@@ -8,12 +8,12 @@ import pytest
 
 from aq.core.change import Change, Refusal
 from aq.core.distrust import NOTHING, Distrust
-from aq.core.eligible import dep_blockers
 from aq.core.event import Event
 from aq.core.layout import PAUSED, SETTINGS, SIGNERS
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Deps
 from aq.core.operations import Repair
+from aq.core.planning.eligible import dep_blockers
 from aq.core.signers import Signers
 from aq.core.standing import ACCEPTED, Standing
 from aq.core.trust import Changed, Deed

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aq.core.change import Change, Refusal
-from aq.core.eligible import job_blockers
 from aq.core.gates import auto_blockers, gates
 from aq.core.instants import later
 from aq.core.job import Job
@@ -41,6 +40,7 @@ from aq.core.operations import (
     Spawn,
     Unverified,
 )
+from aq.core.planning.eligible import job_blockers
 from aq.core.record import Changes
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Budgets

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aq.core.errors import AqError, DiskFullError, FrozenError, InvalidFileError, TryLaterError, UsageError
 from aq.core.ids import MAX_ID, is_id, keyed_id, slug, suffixed
 from aq.core.instants import day, instant, later, latest_slot, parse_instant, require_instant, unix
-from aq.core.secrets import find_secret, redact
+from aq.core.secrecy.secrets import find_secret, redact
 from aq.core.units import duration_text, parse_count, parse_duration
 
 

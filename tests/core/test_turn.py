@@ -7,8 +7,8 @@ import pytest
 from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.manifest import Priority
+from aq.core.planning.turn import AGE_STEP, MAX_CREDIT, ageing, in_turn, priority_by_now
 from aq.core.record import Record
-from aq.core.turn import AGE_STEP, MAX_CREDIT, ageing, in_turn, priority_by_now
 from tests.support.builders import NOW, job
 
 HOUR = 3600.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aq.core.eligible import host_blockers
+from aq.core.planning.eligible import host_blockers
 from aq.core.variables import always, withheld
 from tests.support.builders import OFFERS, SHELL, manifest
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from aq.core.errors import TryLaterError
-from aq.core.jobfile import parse_job
+from aq.core.files.jobfile import parse_job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add, Ship
 from aq.core.results import Landed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aq.core.jobfile import parse_job
+from aq.core.files.jobfile import parse_job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add
 from aq.core.results import Landed

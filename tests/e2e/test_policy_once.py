@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from aq.core.files.jobfile import parse_job
 from aq.core.ids import keyed_id
 from aq.core.instants import instant, later
-from aq.core.jobfile import parse_job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add, Operation, Spawn
 from aq.core.results import Landed, Refused, Result

@@ -12,16 +12,16 @@ from aq.core.engine.classify import classify
 from aq.core.engine.gather import Gatherer
 from aq.core.errors import AqError
 from aq.core.event import parse, render
+from aq.core.files.jobfile import parse_job
+from aq.core.files.profilefile import parse_profile
+from aq.core.files.settingsfile import parse_settings
 from aq.core.fleet import Beat
 from aq.core.globs import matches
 from aq.core.instants import parse_instant
-from aq.core.jobfile import parse_job
 from aq.core.lease import Lease
-from aq.core.profilefile import parse_profile
 from aq.core.record import CheckResult, Note, Record, Round, Run, Suite, Verdict
 from aq.core.requirement import parse_requirement, satisfied
 from aq.core.settings import Amount, Pause, Spend
-from aq.core.settingsfile import parse_settings
 from aq.core.units import parse_count, parse_duration
 from aq.host.engines import ENGINES
 from aq.host.junit import read_report

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aq.core.jobfile import parse_job
+from aq.core.files.jobfile import parse_job
 from aq.host.checks import refused_command
 from aq.host.config import HostConfig, load_host_config
 from tests.runner.hosts import host

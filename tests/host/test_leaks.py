@@ -12,7 +12,7 @@ import pytest
 from aq.core.encoding import encode
 from aq.core.lease import Fence
 from aq.core.record import CheckResult, Record, Run
-from aq.core.secrets import diff_warnings
+from aq.core.secrecy.secrets import diff_warnings
 from aq.core.settle import Ending, Outcome
 from aq.core.squash import squash_message
 from aq.core.value import replace

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aq.core.change import Change, Refusal
+from aq.core.files.jobfile import parse_job
 from aq.core.job import Job
-from aq.core.jobfile import parse_job
 from aq.core.operations import Add, Operation, Revise
 from aq.core.results import Landed, Refused
 from aq.core.snapshot import Snapshot

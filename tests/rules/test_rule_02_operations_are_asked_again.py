@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from aq.core.jobfile import parse_job
+from aq.core.files.jobfile import parse_job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.operations import Add, Cancel, Land, PauseFleet, Promote, Release, Unverified

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from aq.core.files.settingsfile import parse_settings
 from aq.core.settings import CADENCES, Cadence
-from aq.core.settingsfile import parse_settings
 from aq.ledger.commits import Identity
 from aq.ledger.ledger import Ledger
 from aq.ledger.paths import QueuePaths

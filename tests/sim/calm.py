@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aq.core.eligible import budget_blockers, fleet_blockers, host_blockers, job_blockers
 from aq.core.job import Job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
-from aq.core.retrybudget import retry_blockers
+from aq.core.planning.eligible import budget_blockers, fleet_blockers, host_blockers, job_blockers
+from aq.core.planning.retrybudget import retry_blockers
 from aq.core.snapshot import Snapshot
 from aq.runner import cooling
 from aq.runner.breaker import may_start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +12,7 @@ from aq.core.instants import unix
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.operations import Claim, Land, Operation, Reclaim
-from aq.core.plan import Memory, Plan
+from aq.core.planning.plan import Assignment, Memory
 from aq.core.results import Landed, Refused
 from aq.core.snapshot import Snapshot
 from aq.core.value import replace
@@ -147,8 +147,8 @@ def land_anything(real: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, snapshot: real(replace(self, pushed=True), snapshot)
 
 
-def without_patience(memory: Memory, planned: Plan, clock: float, *_: object) -> Memory:
-    return Memory({each.job: (each.host, clock) for each in planned.assignments})
+def without_patience(memory: Memory, planned: Iterable[Assignment], clock: float, *_: object) -> Memory:
+    return Memory({each.job: (each.host, clock) for each in planned})
 
 
 def deaf(real: Callable[[Any], None]) -> Callable[[Any], None]:

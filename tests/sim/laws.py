@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from aq.core.audit.auditor import Auditor
 from aq.core.audit.auditor import Commit as Audited
-from aq.core.eligible import host_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import day
 from aq.core.layout import SETTINGS
 from aq.core.lease import Lease
 from aq.core.manifest import Manifest
 from aq.core.operations import Claim, FixRound, Land, Operation, Reclaim, Release, VerifyClaim
+from aq.core.planning.eligible import host_blockers
 from aq.core.record import Record
 from aq.core.settings import Settings, Spend
 from aq.core.snapshot import Snapshot

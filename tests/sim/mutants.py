@@ -25,7 +25,7 @@ from tests.sim.world import Outcome, run
 
 SEEDS = 200
 STEPS = 2500
-_HOLDING, _ELIGIBLE = "aq.core.operations.holding", "aq.core.eligible"
+_HOLDING, _ELIGIBLE = "aq.core.operations.holding", "aq.core.planning.eligible"
 
 
 # What is wrong, and the patches that make it so. Made anew for each use: some wrap what is there.
@@ -86,7 +86,7 @@ MUTANTS: dict[str, tuple[str, Callable[[], Any]]] = {
         "a claim sets no money aside",
         lambda: (
             patch(f"{_HOLDING}.reservation", lambda *_: 0.0),
-            patch("aq.core.plan.reservation", lambda *_: 0.0),
+            patch("aq.core.planning.plan.reservation", lambda *_: 0.0),
             patch(f"{_ELIGIBLE}.reservation", lambda *_: 0.0),
         ),
     ),
@@ -108,7 +108,7 @@ MUTANTS: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: (
             patch.object(_Taking, "full", lambda *_: None),
             patch.object(State, "slots_free", lambda _: 9),
-            patch("aq.core.plan.free_slots", lambda _, hosts: dict.fromkeys(hosts, 9)),
+            patch("aq.core.planning.plan.free_slots", lambda _, hosts: dict.fromkeys(hosts, 9)),
         ),
     ),
     "unpushed-lands": (

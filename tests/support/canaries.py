@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aq.core.secret_shapes import SHAPES, Shape
+from aq.core.secrecy.secret_shapes import SHAPES, Shape
 
 BY_KIND = {shape.kind: shape for shape in SHAPES}
 KINDS = tuple(BY_KIND)

@@ -293,7 +293,7 @@ class Fleet:
 
 def add(ledger: Ledger, name: str, text: str = HELLO) -> Result:
     """Submit a job through a ledger."""
-    from aq.core.jobfile import parse_job
+    from aq.core.files.jobfile import parse_job
 
     blob = ledger.write_blob(text.encode())
     return perform(ledger, Add(**op(), job=name, blob=blob, manifest=parse_job(text.encode())[0]))

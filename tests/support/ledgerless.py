@@ -10,14 +10,14 @@ from aq.core.audit.auditor import Commit
 from aq.core.change import Change
 from aq.core.codec import decode_as
 from aq.core.event import render
+from aq.core.files.profilefile import parse_profile
+from aq.core.files.settingsfile import parse_settings
 from aq.core.layout import file_edits
 from aq.core.lease import Lease
 from aq.core.manifest import Manifest
 from aq.core.profile import ProfileFile
-from aq.core.profilefile import parse_profile
 from aq.core.record import Record
 from aq.core.settings import Settings, Spend
-from aq.core.settingsfile import parse_settings
 
 
 @dataclass

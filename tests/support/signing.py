@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from aq.core.files.signersfile import Pins
 from aq.core.signers import Role, Signers
-from aq.core.signersfile import Pins
 from aq.ledger.commits import Identity
 from aq.ledger.ledger import Ledger
 from aq.ledger.signing import make_key, public_key

@@ -8,9 +8,9 @@ from typing import Any
 
 from aq.core.change import Refusal
 from aq.core.event import Event, parse
+from aq.core.files.jobfile import parse_job
 from aq.core.fleet import Lapse
 from aq.core.job import Job
-from aq.core.jobfile import parse_job
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
 from aq.core.operations import (

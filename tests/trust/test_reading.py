@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aq.core.change import Change, Refusal
-from aq.core.jobfile import parse_job
+from aq.core.files.jobfile import parse_job
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.operations import Add, Operation, Ship, Spawn, Verified
 from aq.core.snapshot import Snapshot

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 from aq.core.accepts import EVERYTHING, Accepts
 from aq.core.change import Change, Refusal
-from aq.core.eligible import (
-    budget_blockers,
-    fleet_blockers,
-    host_blockers,
-    job_blockers,
-    reservation,
-    verify_blockers,
-)
 from aq.core.fleet import Lapse
 from aq.core.instants import Instant, day
 from aq.core.job import Job
@@ -26,9 +18,17 @@ from aq.core.operations.base import (
     out_of_play,
     returned_spend,
 )
+from aq.core.planning.eligible import (
+    budget_blockers,
+    fleet_blockers,
+    host_blockers,
+    job_blockers,
+    reservation,
+    verify_blockers,
+)
+from aq.core.planning.retrybudget import retry_blockers
 from aq.core.record import Record, Run
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED, Next, after_return, infra_backoff
-from aq.core.retrybudget import retry_blockers
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
 from aq.core.value import field, replace

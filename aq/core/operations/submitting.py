@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from aq.core.change import Change, Refusal
-from aq.core.deps import circle_with, circular
 from aq.core.ids import is_id, suffixed
 from aq.core.instants import latest_slot
 from aq.core.job import Job
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Manifest
 from aq.core.operations.base import Operation, missing_job
+from aq.core.planning.deps import circle_with, circular
 from aq.core.record import Record
 from aq.core.snapshot import Snapshot
 from aq.core.value import replace

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aq.core.eligible import AGENT_CLASS
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.host.engines.base import Brief, Engine, Launch
 from aq.host.engines.launching import session_of
 from aq.host.engines.looking import Login, prober

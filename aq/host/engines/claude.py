@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aq.core.eligible import AGENT_CLASS
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.host.engines.base import Auth, Brief, Engine, Launch
 from aq.host.engines.launching import limit, option, session_of
 from aq.host.engines.looking import Login, prober

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from aq.core.document import Document, decode, read_yaml
-from aq.core.eligible import AGENT_CLASS
 from aq.core.errors import InvalidFileError
-from aq.core.parsing import Command, EnvName, Flag, Line, Many, Name, Number, Strict, refuse, validate
+from aq.core.files.document import Document, decode, read_yaml
+from aq.core.files.parsing import Command, EnvName, Flag, Line, Many, Name, Number, Strict, refuse, validate
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.host.engines.base import Auth, Brief, Engine, Launch
 from aq.host.engines.launching import prompt_argument, session_of
 from aq.host.engines.looking import VERSION, Login, prober

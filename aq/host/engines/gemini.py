@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aq.core.eligible import AGENT_CLASS
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.host.engines.base import Brief, Engine, Launch
 from aq.host.engines.launching import option, session_of
 from aq.host.engines.looking import Login, prober

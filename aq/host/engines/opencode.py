@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from aq.core.eligible import AGENT_CLASS
+from aq.core.planning.eligible import AGENT_CLASS
 from aq.host.engines.base import Auth, Brief, Engine, Launch
 from aq.host.engines.launching import option, session_of
 from aq.host.engines.looking import PROVIDER_KEYS, Login, prober

@@ -44,7 +44,7 @@ def check(
 
 def _problem(path: Path, name: str) -> str:
     """What is wrong with a file, told under this name; nothing when it is good."""
-    from aq.core.settingsfile import parse_settings
+    from aq.core.files.settingsfile import parse_settings
     from aq.core.submission import checked
     from aq.ledger.intake import read_plain_file
 
@@ -76,7 +76,7 @@ def _files(paths: list[Path]) -> tuple[_Found, _Found]:
 
 
 def _warnings(queue: Queue, paths: Mapping[str, Path]) -> _Found:
-    from aq.core.jobfile import parse_job
+    from aq.core.files.jobfile import parse_job
     from aq.ledger.intake import read_plain_file
     from aq.ui.outlook import warnings
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import typer
 
-from aq.core.deps import Node, circles, circular, graph
 from aq.core.errors import AqError, UsageError
+from aq.core.planning.deps import Node, circles, circular, graph
 from aq.core.value import as_dict
 from aq.ui.cli.common import complete_jobs, here
 from aq.ui.out import clean, say, say_json, style

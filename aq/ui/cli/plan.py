@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import typer
 
 from aq.core.instants import instant
-from aq.core.plan import Plan
+from aq.core.planning.plan import Plan
 from aq.ui.cli.common import here
 from aq.ui.out import clean, say, say_json, style
 from aq.ui.routing import Routing, score_json

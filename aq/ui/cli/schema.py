@@ -13,8 +13,8 @@ def schema(
     settings: bool = typer.Option(False, "--settings", help="The schema of queue/aq.yaml instead."),
 ) -> None:
     """Print JSON Schema."""
-    from aq.core.jobfile import JobFile
-    from aq.core.settingsfile import SettingsFile
+    from aq.core.files.jobfile import JobFile
+    from aq.core.files.settingsfile import SettingsFile
 
     model = SettingsFile if settings else JobFile
     say(

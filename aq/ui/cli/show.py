@@ -58,7 +58,7 @@ def show(
 def _show_resolved(job: Job, content: bytes, defaults: Manifest, *, as_json: bool) -> None:
     import json
 
-    from aq.core.jobfile import parse_job
+    from aq.core.files.jobfile import parse_job
     from aq.ui.resolved import resolved
 
     keys = list(resolved(job, parse_job(content, job.id)[0], defaults))

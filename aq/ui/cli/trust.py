@@ -63,7 +63,7 @@ def trust(
 
 
 def _add(queue: Queue, standing: Standing, name: str, key: str, role: str) -> int:
-    from aq.core.signersfile import roles_of
+    from aq.core.files.signersfile import roles_of
     from aq.core.sshsig import plain_key
 
     if not is_id(name):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq.core.errors import UsageError
+from aq.core.files.signersfile import Pins, parse_signers, roles_of
 from aq.core.ids import is_id, slug
 from aq.core.operations import ChangeSigners
 from aq.core.signers import Signers
-from aq.core.signersfile import Pins, parse_signers, roles_of
 from aq.core.sshsig import plain_key
 from aq.host.config import load_host_config
 from aq.host.place import config_path, trust_files

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import typer
 
-from aq.core.deps import circle_with, circular
-from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers, verify_blockers
 from aq.core.errors import AqError
 from aq.core.instants import Instant, instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
-from aq.core.preempt import Preemption
-from aq.core.retrybudget import retry_blockers
+from aq.core.planning.deps import circle_with, circular
+from aq.core.planning.eligible import budget_blockers, fleet_blockers, job_blockers, verify_blockers
+from aq.core.planning.preempt import Preemption
+from aq.core.planning.retrybudget import retry_blockers
 from aq.core.snapshot import Snapshot
 from aq.ui.board import note_of
 from aq.ui.cli.common import complete_jobs, here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from aq.core.secrets import redact
+from aq.core.secrecy.secrets import redact
 from aq.core.value import Value, names, replace
 
 # What the protocol is about: names and commits. A value of the environment that happens to be one of them

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from math import fsum
 
-from aq.core.eligible import resolve_engine
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
 from aq.core.manifest import Manifest
-from aq.core.recent import Recent, place_of
+from aq.core.planning.eligible import resolve_engine
+from aq.core.planning.recent import Recent, place_of
+from aq.core.planning.turn import priority_by_now
 from aq.core.requirement import missing, parse_requirement
-from aq.core.turn import priority_by_now
 from aq.core.units import duration_text
 from aq.core.value import Value
 

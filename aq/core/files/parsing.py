@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from aq.core.document import Document, without_nothing
 from aq.core.errors import AqError, InvalidFileError
+from aq.core.files.document import Document, without_nothing
 from aq.core.ids import ID_PATTERN, is_id
 from aq.core.instants import parse_instant
 from aq.core.requirement import parse_requirement

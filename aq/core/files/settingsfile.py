@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
-from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import InvalidFileError
-from aq.core.jobfile import JobFile, manifest_of
-from aq.core.parsing import Duration, Glob, JobId, Many, Number, Strict, Usd, refuse, validate
+from aq.core.files.document import Document, decode, read_yaml
+from aq.core.files.jobfile import JobFile, manifest_of
+from aq.core.files.parsing import Duration, Glob, JobId, Many, Number, Strict, Usd, refuse, validate
 from aq.core.settings import CADENCES, Budgets, Cadence, RetryBudget, RiskRules, Settings
 from aq.core.value import names
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from aq.core.known_values import WORDS_ONLY, by_kind
-from aq.core.secret_shapes import SHAPES, Shape
+from aq.core.secrecy.known_values import WORDS_ONLY, by_kind
+from aq.core.secrecy.secret_shapes import SHAPES, Shape
 from aq.core.value import Value
 
 ENVIRONMENT = "environment"

@@ -6,8 +6,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aq.core.matching import BLOCKS, KEPT_OUT, Rule, Span, compiled, hits, known_hits, merged, words_of
 from aq.core.plaintext import Plain
+from aq.core.secrecy.matching import (
+    BLOCKS,
+    KEPT_OUT,
+    Rule,
+    Span,
+    compiled,
+    hits,
+    known_hits,
+    merged,
+    words_of,
+)
 
 # A line longer than WINDOW is taken in windows; what begins in the last HOLD bytes of one waits for the next.
 WINDOW, HOLD = 128 * 1024, 16 * 1024

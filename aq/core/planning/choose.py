@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from aq.core.eligible import host_blockers, resolve_engine
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.manifest import Manifest
-from aq.core.score import Score, Scorer
+from aq.core.planning.eligible import host_blockers, resolve_engine
+from aq.core.planning.score import Score, Scorer
 from aq.core.value import Value
 
 NO_FREE_SLOT = "waits for a free slot"

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from aq.core.matching import refused_spans
-from aq.core.redaction import Redactor
+from aq.core.secrecy.matching import refused_spans
+from aq.core.secrecy.redaction import Redactor
 from aq.core.value import Value
 
 _HUNK = re.compile(rb"@@ -[0-9]+(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aq.core.choose import Chooser, rendezvous
 from aq.core.fleet import Beat
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Priority
+from aq.core.planning.choose import Chooser, rendezvous
 from aq.core.retry import MAX_PREEMPTED
 from aq.core.snapshot import Snapshot
 from aq.core.value import Value

@@ -3,16 +3,13 @@ beats of others say of claims on their way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from aq.core.fleet import Beat
 from aq.core.lifecycle import Stage
+from aq.core.planning.choose import Assignment
 from aq.core.snapshot import Snapshot
 from aq.core.value import Value, field
-
-if TYPE_CHECKING:
-    from aq.core.plan import Plan
 
 # A host that loses race after race for a job gives it up to the next after so many times the patience.
 LONGEST_CLAIM = 10
@@ -44,7 +41,7 @@ def claims_underway(snapshot: Snapshot, hosts: Mapping[str, Beat]) -> dict[str, 
 
 def remember(
     memory: Memory,
-    planned: Plan,
+    planned: Iterable[Assignment],
     clock: float,
     patience: float,
     me: str,
@@ -56,7 +53,7 @@ def remember(
     chosen: dict[str, tuple[str, float]] = {}
     passed: dict[str, frozenset[str]] = {}
     signs: dict[str, tuple[int, float]] = {}
-    for assignment in planned.assignments:
+    for assignment in planned:
         job, host = assignment.job, assignment.host
         same = memory.chosen.get(job, ("", 0.0))[0] == host
         since = memory.chosen[job][1] if same else clock

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from aq.core.document import Document, decode, read_yaml
 from aq.core.errors import AqError, InvalidFileError
-from aq.core.parsing import JobId, Many, Strict, refuse, validate
+from aq.core.files.document import Document, decode, read_yaml
+from aq.core.files.parsing import JobId, Many, Strict, refuse, validate
 from aq.core.signers import Role, Signer, Signers
 from aq.core.sshsig import plain_key
 from aq.core.value import Value

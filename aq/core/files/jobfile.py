@@ -15,20 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from aq.core.document import Document, read_document
 from aq.core.errors import InvalidFileError
-from aq.core.manifest import (
-    FAILURE_CLASSES,
-    Budget,
-    Check,
-    CheckKind,
-    Deps,
-    Manifest,
-    Priority,
-    Retry,
-    ReviewPolicy,
-)
-from aq.core.parsing import (
+from aq.core.files.document import Document, read_document
+from aq.core.files.parsing import (
     AbsolutePath,
     Capability,
     Command,
@@ -49,6 +38,17 @@ from aq.core.parsing import (
     Value,
     refuse,
     validate,
+)
+from aq.core.manifest import (
+    FAILURE_CLASSES,
+    Budget,
+    Check,
+    CheckKind,
+    Deps,
+    Manifest,
+    Priority,
+    Retry,
+    ReviewPolicy,
 )
 
 

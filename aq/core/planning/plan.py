@@ -6,22 +6,28 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from functools import partial
 
-from aq.core.choose import NO_FREE_SLOT, Assignment, Chooser
-from aq.core.deps import NO_DEPS, circles, circular, open_edges
-from aq.core.eligible import budget_blockers, fleet_blockers, job_blockers, reservation, verify_blockers
 from aq.core.fleet import Beat
 from aq.core.instants import Instant, day
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Priority
-from aq.core.patience import Memory, claims_underway, remember
-from aq.core.preempt import Preemption, Yielding
-from aq.core.recent import look_back
-from aq.core.retrybudget import Starts, starts_of
-from aq.core.score import WEIGHTS, Scorer
+from aq.core.planning.choose import NO_FREE_SLOT, Assignment, Chooser
+from aq.core.planning.deps import NO_DEPS, circles, circular, open_edges
+from aq.core.planning.eligible import (
+    budget_blockers,
+    fleet_blockers,
+    job_blockers,
+    reservation,
+    verify_blockers,
+)
+from aq.core.planning.patience import Memory, claims_underway, remember
+from aq.core.planning.preempt import Preemption, Yielding
+from aq.core.planning.recent import look_back
+from aq.core.planning.retrybudget import Starts, starts_of
+from aq.core.planning.score import WEIGHTS, Scorer
+from aq.core.planning.turn import in_turn
 from aq.core.settings import Spend
 from aq.core.snapshot import Snapshot
-from aq.core.turn import in_turn
 from aq.core.value import Value, replace
 
 __all__ = ["Assignment", "Memory", "Plan", "free_slots", "plan", "remember"]

@@ -6,10 +6,10 @@ from typing import Any, Literal, cast
 
 from pydantic import Field
 
-from aq.core.document import read_document
 from aq.core.errors import InvalidFileError
-from aq.core.jobfile import BudgetForm, Checks, RetryForm, Review, manifest_given
-from aq.core.parsing import Capability, Glob, JobId, Line, Many, Name, Strict, Value, validate
+from aq.core.files.document import read_document
+from aq.core.files.jobfile import BudgetForm, Checks, RetryForm, Review, manifest_given
+from aq.core.files.parsing import Capability, Glob, JobId, Line, Many, Name, Strict, Value, validate
 from aq.core.profile import ProfileFile
 
 # A profile's key, and the key of a job that it is the default of.
