@@ -167,8 +167,13 @@ def _judging() -> Iterator[Step]:
     yield "verify-claim after that", lambda q: _later(q).verify_claim_of("a")
     yield "verified", lambda q: q.verified_of(q.fence())
     yield "verified again", lambda q: q.verified_of(_old(q))
-    yield "a late result", lambda q: Fenced(**q.common("mac-9"), fence=_old(q, 1), branch="late", tip=TIP)
-    yield "the late result again", lambda q: Fenced(**q.common("m"), fence=_old(q, 1), branch="late", tip=TIP)
+    yield "a late result", lambda q: _fenced(q, NEWER)
+    yield "the late result again", lambda q: _fenced(q, NEWER)
+    yield "a result that landed", lambda q: _fenced(q, TIP)
+
+
+def _fenced(queue: Queue, tip: str) -> Fenced:
+    return Fenced(**queue.common("mac-9"), fence=_old(queue, 1), branch="late", tip=tip)
 
 
 def _deciding() -> Iterator[Step]:

@@ -79,6 +79,15 @@ def test_a_late_result_without_work_is_noted_in_few_words() -> None:
     assert queue.job().record.feedback[-1].text == "late result of mac-9, epoch 1"
 
 
+def test_a_result_that_landed_though_its_host_died_before_it_heard_so_is_not_late() -> None:
+    queue = Queue()
+    fence = queue.landed(land={"branch": "aq/a/1", "tip": TIP})
+    queue.do(queue.reclaim_of(fence))
+    queue.do(queue.verify_claim_of("a", host="mac-2"))
+    queue.refused(fenced_of(queue, fence, branch="aq/a/1", tip=TIP), "has landed already", done=True)
+    queue.do(fenced_of(queue, fence, branch="aq/a/1", tip="e" * 40))
+
+
 def test_fenced_is_refused_while_the_lease_is_ours() -> None:
     queue = Queue()
     queue.refused(fenced_of(queue, queue.started()), "a is in building")

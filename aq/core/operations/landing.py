@@ -284,10 +284,13 @@ class Fenced(Operation, kw_only=True):
     tip: str = ""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused only when there is no such job, or the lease is still ours."""
+        """Refused only when there is no such job, the lease is still ours, or the result is not late: its
+        host died before it heard that the push had arrived."""
         job = snapshot.find(self.fence.job)
         if job is None or job.held_by(self.fence):
             return missing_job(snapshot, self.fence.job)
+        if self.tip and any((run.nonce, run.tip) == (self.fence.nonce, self.tip) for run in job.record.runs):
+            return Refusal(f"this result of {job.id} has landed already", done=True)
         note = f"late result of {self.fence.host}, epoch {self.fence.epoch}" + (
             f": {self.branch} {self.tip}" if self.tip else ""
         )
