@@ -143,6 +143,13 @@ def must(
     return read(*args, cwd=cwd, env=env, data=data).decode("utf-8", "replace").strip()
 
 
+def collect(mirror: Path) -> None:
+    """Pack a mirror that has many loose objects, and drop what nothing names any more. Runs read its objects:
+    what is younger than two weeks stays, whether a branch needs it or not."""
+    options = ("-c", "gc.auto=1000", "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoDetach=false")
+    git(f"--git-dir={mirror}", *options, "gc", "--quiet", "--auto")
+
+
 @dataclass(frozen=True)
 class Mirror:
     """A mirror of one target repository. Its branches are below `refs/target/`."""

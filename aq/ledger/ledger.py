@@ -4,14 +4,12 @@ with compare-and-swap pushes (DESIGN section 5, rules 1 to 4)."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aq.core.change import Refusal
 from aq.core.errors import FrozenError, TryLaterError
-from aq.core.event import parse
 from aq.core.fleet import Beat
-from aq.core.instants import instant
 from aq.core.results import Result, Waiting
 from aq.core.snapshot import Snapshot
 from aq.core.value import replace
@@ -26,6 +24,7 @@ from aq.ledger.order import OrderIndex
 from aq.ledger.pusher import SECONDS, Pusher
 from aq.ledger.reader import Reader
 from aq.ledger.remote import BranchGoneError, Remote
+from aq.ledger.rewinds import Rewinds
 from aq.ledger.settled import Settled
 from aq.ledger.store import QueueConfig, Store, save_config
 
@@ -56,6 +55,9 @@ class Ledger:
         self.beats: dict[str, tuple[str, Beat]] = {}
         self.pusher = Pusher(self)
         self.rewound = ("", "")
+        # Whether this process looks at the remote again and again; a short command has packed when it ends.
+        self._looks_on = self._is_host
+        # Called after a fetch that was adopted.
         self.on_fetch: Callable[[], None] = lambda: None
         self.vet: Callable[[Operation], Refusal | None] = lambda _: None
         self._open()
@@ -72,6 +74,7 @@ class Ledger:
         committer = PlumbingCommitter if self.oid_size == 32 else Committer
         self.committer = committer(self.objects, self.oid_size)
         self.history = History(self.objects, git_dir, self.oid_size)
+        self.rewinds = Rewinds(self.objects, self.history, self.trust)
         self.arrivals = Arrivals(self.objects, git_dir, self.oid_size)
         self.cache = ParseCache(self.store.paths.home / "parsed.jsonl", self.objects.read)
         self.order = OrderIndex(git_dir / "aq-order.json")
@@ -136,8 +139,9 @@ class Ledger:
         self.beats = {host: (oid, beat) for host, oid in beats.items() if (beat := self._beat(host, oid))}
         if self.trust:
             self.trust.save(self.tip)
-        if self._is_host:
+        if self._looks_on:
             self.store.packing.look()
+        self._looks_on = True
         self.on_fetch()
 
     def _look(self) -> dict[str, str]:
@@ -211,20 +215,18 @@ class Ledger:
         if not self.objects.has(new):
             raise MissingObjectError(f"the fetched tip {new} is not in the store")
         if not seen:
-            self._trust_peers(new, beats)
-        elif not self._descends_from_seen(new, seen):
+            beat = self.rewinds.missed(new, filter(None, (self._beat(*each) for each in beats.items())))
+            if beat:
+                what = f"host {beat.host} knows a history that this remote lacks ({beat.tip[:12]})"
+                raise self._frozen(beat.tip, new, what)
+        elif not self.rewinds.goes_on(new, seen):
             what = f"is no ancestor of {new[:12]}" if self.objects.has(seen) else "is gone"
-            self.rewound = (seen, new)
-            raise FrozenError(
-                f"the queue's history was rewound: {seen[:12]} {what}",
-                "find out who forced the branch, then `aq doctor --accept-rewind`",
-            )
+            raise self._frozen(seen, new, f"the queue's history was rewound: {seen[:12]} {what}")
         self._adopt(new, seen)
 
-    def _descends_from_seen(self, new: str, seen: str) -> bool:
-        if self.objects.has(seen):
-            return self.history.descends(new, seen) or self._thawed(seen, new)
-        return self._remote_knows(seen, new)
+    def _frozen(self, old: str, new: str, what: str) -> FrozenError:
+        self.rewound = (old, new)
+        return FrozenError(what, "find out who forced the branch, then `aq doctor --accept-rewind`")
 
     def _adopt(self, new: str, seen: str) -> None:
         latest = self.store.seen_tip()
@@ -236,50 +238,11 @@ class Ledger:
             with self.store.locked():
                 self.store.save_tip(new)
 
-    def _thawed(self, old: str, new: str) -> bool:
-        """Whether the history that we did not see holds a person's word that the rewind is right."""
-        for oid, info in self.history.between(old, new):
-            event = parse(info.message)
-            if event and event.op == "accept-rewind" and self._vouched(oid):
-                return True
-        return False
-
-    def _vouched(self, oid: str) -> bool:
-        """Whether the word of a commit counts that lies beyond the history that was judged."""
-        return not self.trust or self.trust.vouches(oid)
-
-    def _remote_knows(self, seen: str, new: str) -> bool:
-        try:
-            return self.history.descends(new, seen) or self._thawed("", new)
-        except MissingObjectError:
-            return self._thawed("", new)
-
-    def _trust_peers(self, tip: str, beats: Mapping[str, str]) -> None:
-        """A host that sees the queue for the first time believes its peers' beats: when they name a
-        tip that this history lacks, the remote was rewound before we came."""
-        for host, oid in beats.items():
-            beat = self._beat(host, oid)
-            if not beat or not beat.tip:
-                continue
-            try:
-                fine = self.history.descends(tip, beat.tip)
-            except MissingObjectError:
-                fine = False
-            if not fine and self.objects.has(beat.tip):
-                fine = self.history.descends(beat.tip, tip)
-            if not fine and not self._accepted_since(tip, beat):
-                self.rewound = (beat.tip, tip)
-                raise FrozenError(
-                    f"host {host} knows a history that this remote lacks ({beat.tip[:12]})",
-                    "find out who forced the branch, then `aq doctor --accept-rewind`",
-                )
-
-    def _accepted_since(self, tip: str, beat: Beat) -> bool:
-        for oid, info in self.history.between("", tip):
-            event = parse(info.message)
-            if event and event.op == "accept-rewind" and instant(info.time) >= beat.at and self._vouched(oid):
-                return True
-        return False
+    def forget_hosts(self, hosts: Iterable[str]) -> list[str]:
+        """Remove the beats of these hosts from the hub; whoever beat meanwhile stays. The names of those that
+        went. Raises TryLaterError."""
+        refs = {f"{self.config.beat_refs}/{host}": self.beats[host][0] for host in hosts}
+        return [ref.rpartition("/")[2] for ref in self.remote.remove(refs)] if refs else []
 
     def limit_time(self, seconds: float) -> None:
         """Let no network call last longer than this, within what the process asked for."""

@@ -33,7 +33,8 @@ def sweep_locks(git_dir: Path, tree: Path | None = None, *, age: float = 0.0) ->
 
 def _old_locks(git_dir: Path, age: float) -> list[tuple[Path, float]]:
     """The locks of a repository, each with the time when it was written."""
-    places = (git_dir.glob("*.lock"), (git_dir / "refs").rglob("*.lock"))
+    deep = [(git_dir / name).rglob("*.lock") for name in ("refs", "objects/info", "objects/pack")]
+    places = (git_dir.glob("*.lock"), *deep)
     found = []
     for path in (each for place in places for each in place):
         try:

@@ -7,17 +7,20 @@ import contextlib
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from aq.ledger.gitproc import run, start_beside
+from aq.ledger.locks import sweep_locks
 
 # One of the 256 folders is counted, as `git gc --auto` does: some 6 900 objects.
 FOLDER, MANY = "17", 27
 MANY_PACKS = 50
 # Whatever the processes of a clone are: none begins to pack sooner after another.
 EVERY = 600.0
-# What git leaves when it is killed, and what it may need besides a copy of all packs.
+# What nobody wrote to for so long was left by somebody who was killed.
 _LEFT_AFTER = 3600.0
+# What git may need besides a copy of all packs.
 _ROOM = 256 * 1024 * 1024
 _COLLECT_SECONDS = 600.0
 
@@ -25,6 +28,8 @@ _COLLECT_SECONDS = 600.0
 def collect(git_dir: Path) -> str:
     """Drop what nothing names and what was packed two weeks ago. Git's words when it could not, or nothing.
     Without a lock, for which hosts would wait: what they write meanwhile is younger."""
+    sweep_locks(git_dir)
+    _remove_old(git_dir.glob(".*.tmp"))
     done = run(
         ["--git-dir", str(git_dir), "-c", "gc.cruftPacks=true", "gc", "--quiet"], timeout=_COLLECT_SECONDS
     )
@@ -52,7 +57,7 @@ class Packing:
         if (loose <= MANY and len(packs) <= MANY_PACKS) or self._began_lately():
             return
         self._stamp.touch()
-        self._remove_leftovers()
+        _remove_old((self.objects / "pack").glob("tmp_*"))
         if shutil.disk_usage(self.objects).free > _ROOM + sum(path.stat().st_size for path in packs):
             # A pack is at least twice as large as the next: what is written again and again stays little.
             packing = ["repack", "-d", "-l", "-q", "--geometric=2", "--no-write-bitmap-index"]
@@ -64,7 +69,10 @@ class Packing:
         except FileNotFoundError:
             return False
 
-    def _remove_leftovers(self) -> None:
-        for path in (self.objects / "pack").glob("tmp_*"):
+
+def _remove_old(leftovers: Iterable[Path]) -> None:
+    """Remove what a killed process was about to write, and nobody writes any more."""
+    for path in leftovers:
+        with contextlib.suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > _LEFT_AFTER:
                 path.unlink()

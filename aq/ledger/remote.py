@@ -4,6 +4,7 @@ here decides what to do after a loss."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -205,6 +206,16 @@ class Remote(Value):
             # The last ones first: peers that see a claim see the beat that covers it.
             return {ref: each for spec in reversed(specs) for ref, each in self.push([spec]).items()}
         return self._verdicts(specs, done)
+
+    def remove(self, refs: Mapping[str, str]) -> list[str]:
+        """Remove each of these refs that is still at its commit; those that went. Raises TryLaterError when
+        the hub did not do what it was asked, but for refs that moved."""
+        specs = [PushSpec("", ref, expect=oid) for ref, oid in refs.items()]
+        done = self._pushed(specs, [])
+        verdicts = self._verdicts(specs, done)
+        if any(each.verdict not in (Verdict.OK, Verdict.STALE, Verdict.LOST) for each in verdicts.values()):
+            raise unreachable(self.url, done)
+        return [ref for ref, each in verdicts.items() if each.verdict is Verdict.OK]
 
     def _pushed(self, specs: list[PushSpec], how: list[str]) -> Finished:
         leases = [f"--force-with-lease={spec.ref}:{spec.expect}" for spec in specs if spec.expect is not None]

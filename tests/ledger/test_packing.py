@@ -51,6 +51,14 @@ def test_a_store_of_many_files_is_packed_beside_the_work_and_loses_nothing(fleet
     git(fleet.you.paths.store, "fsck", "--no-dangling")
 
 
+def test_who_looks_at_the_queue_for_days_has_the_store_packed(fleet: Fleet) -> None:
+    ledger = fleet.you.ledger()
+    ledger.fetch()
+    _many(ledger)
+    ledger.fetch()
+    wait_until(lambda: not _loose(fleet.you.paths.store), what="the store to be packed")
+
+
 def begins(store: Path) -> bool:
     """Whether a process that looks now begins to pack. It is over when this returns."""
     packing = Packing(store)
@@ -150,12 +158,24 @@ def test_clean_drops_what_nobody_needed_for_long_and_keeps_the_queue(fleet: Flee
 
 def test_clean_says_why_git_could_not_collect_and_ends_well(fleet: Fleet) -> None:
     landed(add(fleet.you.ledger(), "kept"))
-    lock = fleet.you.paths.store / "objects" / "info" / "commit-graph.lock"
-    lock.parent.mkdir(exist_ok=True)
-    lock.touch()
+    # A lock that nobody can remove.
+    (fleet.you.paths.store / "objects" / "info" / "commit-graph.lock").mkdir(parents=True)
     said = fleet.you.aq("clean").stderr
     assert f"git could not clean up {fleet.you.paths.store}: " in said
     assert "commit-graph.lock" in said
+
+
+@pytest.mark.parametrize("name", ["objects/info/commit-graph.lock", "objects/pack/multi-pack-index.lock"])
+def test_clean_goes_on_after_a_collection_that_was_killed(fleet: Fleet, name: str) -> None:
+    landed(add(fleet.you.ledger(), "kept"))
+    store = fleet.you.paths.store
+    lock, half, young = store / name, store / ".aq-tip.99999.tmp", store / ".aq-tip.99998.tmp"
+    lock.parent.mkdir(exist_ok=True)
+    for path in (lock, half, young):
+        path.touch()
+    os.utime(half, (LONG_AGO, LONG_AGO))
+    assert "could not" not in fleet.you.aq("clean").stderr
+    assert [path.exists() for path in (lock, half, young)] == [False, False, True]
 
 
 def test_what_is_written_again_is_young(fleet: Fleet) -> None:

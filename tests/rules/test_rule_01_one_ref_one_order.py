@@ -3,12 +3,14 @@ says that the new history is right."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aq.core.errors import EXIT_FROZEN, FrozenError
+from aq.core.instants import instant
 from aq.core.operations import AcceptRewind
 from aq.core.results import Refused
 from aq.ledger.beatwriter import BeatWriter
@@ -177,6 +179,18 @@ def test_accept_rewind_writes_one_commit_with_both_tips_and_thaws_every_host(
         ledger.fetch()
         assert ledger.tip == fleet.tip()
     landed(perform(bob, claim_of("one", "bob")))
+
+
+def test_a_fresh_host_takes_the_word_for_a_beat_of_a_clock_that_is_an_hour_ahead(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    ada, _ = stocked(fleet, "ada", "bob")
+    publish(ada, tmp_path, at=instant(time.time() + 3600))
+    back_by_one(fleet)
+    fleet.machine("bob").aq("doctor", "--accept-rewind")
+    newcomer = fleet.machine("newcomer").ledger()
+    newcomer.fetch()
+    assert newcomer.tip == fleet.tip()
 
 
 def test_a_second_rewind_needs_a_second_word(fleet: Fleet) -> None:

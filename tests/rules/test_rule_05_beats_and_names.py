@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aq.core.errors import EXIT_NEGATIVE
+from aq.core.errors import EXIT_NEGATIVE, TryLaterError
 from aq.ledger.beatwriter import HostNameInUseError
 from aq.ledger.store import load_config
 from tests.support.beats import ref, writer_of
@@ -120,6 +120,29 @@ def test_a_beat_ref_that_was_cleaned_away_is_started_anew(fleet: Fleet, tmp_path
     writer.look("")
     ada.perform([], writer)
     assert writer.confirmed
+
+
+def test_of_silent_hosts_only_those_are_forgotten_that_stayed_silent(fleet: Fleet, tmp_path: Path) -> None:
+    ada = fleet.machine("ada").ledger()
+    writers = {host: writer_of(ada, tmp_path / host, host=host) for host in ("ada", "bob", "carol")}
+    for writer in writers.values():
+        ada.perform([], writer)
+    you = fleet.you.ledger()
+    you.fetch()
+    ada.perform([], writers["bob"])
+    assert sorted(you.forget_hosts(writers)) == ["ada", "carol"]
+    assert [host for host in writers if ref(fleet, host)] == ["bob"]
+    assert you.forget_hosts(writers) == you.forget_hosts([]) == [], "nobody is forgotten twice"
+
+
+def test_a_hub_that_keeps_the_beats_of_silent_hosts_says_so(fleet: Fleet, tmp_path: Path) -> None:
+    ada = fleet.machine("ada").ledger()
+    ada.perform([], writer_of(ada, tmp_path))
+    ada.fetch()
+    decline_refs(fleet.hub, "refs/aq/hosts/", "")
+    with pytest.raises(TryLaterError):
+        ada.forget_hosts(["ada"])
+    assert ref(fleet, "ada")
 
 
 def test_without_a_confirmed_beat_nothing_is_claimed_and_the_beat_is_tried_again(fleet: Fleet) -> None:

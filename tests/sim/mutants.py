@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 from aq.core.operations import Land
 from aq.core.operations.holding import _Taking
-from aq.ledger.ledger import Ledger
 from aq.ledger.pusher import Pusher, Stack
 from aq.ledger.remote import PushSpec
+from aq.ledger.rewinds import Rewinds
 from aq.runner.runner import Runner
 from aq.runner.state import State
 from aq.runner.watch import Watch
@@ -137,7 +137,7 @@ MUTANTS: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "rewind-believed": (
         "a rewound branch is believed",
-        lambda: patch.object(Ledger, "_descends_from_seen", lambda *_: True),
+        lambda: patch.object(Rewinds, "goes_on", lambda *_: True),
     ),
 }
 

@@ -19,6 +19,7 @@ from aq.ledger.commits import CommitInfo, Identity
 from aq.ledger.ledger import Ledger
 from aq.ledger.pusher import Pusher
 from aq.ledger.remote import Pushed, PushSpec, Verdict
+from aq.ledger.rewinds import Rewinds
 from aq.ledger.store import QueueConfig
 from tests.sim.hub import HEAD, Hub
 
@@ -216,6 +217,7 @@ class SimLedger(Ledger):
         beats: Any = Beats(hub)
         self.machine.ledger_objects = objects
         self.remote, self.objects, self.history, self.reader = wire, objects, history, reader
+        self.rewinds = Rewinds(objects, history, None)
         self.committer = beats
         self.tip = self.store.seen_tip()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import typer
 
-from aq.core.errors import AqError
 from aq.core.instants import instant, unix
 from aq.core.units import duration_text, parse_duration
 from aq.ui.cli.common import here
@@ -28,9 +27,8 @@ def clean(
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
         gone = _old_hosts(queue, limit)
-        if gone and not dry_run:
-            _remove_hosts(queue, gone)
         if not dry_run:
+            gone = queue.ledger.forget_hosts(gone)
             _collect_garbage(queue)
     verb = "would remove" if dry_run else "removed"
     say(f"{verb} {len(doomed)} run folders and logs, {len(gone)} host refs older than {duration_text(limit)}")
@@ -54,12 +52,9 @@ def _old_logs(queue: Queue, limit: float) -> list[Path]:
 
 
 def _old_runs(queue: Queue, limit: float) -> list[Path]:
-    from aq.ledger.paths import host_state
-
-    root = host_state(queue.config.url, queue.config.branch, "x").parent
     return [
         path
-        for path in root.glob("*/runs/*/*")
+        for path in _hosts_here(queue).glob("*/runs/*/*")
         if path.is_dir()
         and _old(path, limit)
         and _ended(queue, path.parent.name)
@@ -92,39 +87,11 @@ def _old_hosts(queue: Queue, limit: float) -> list[str]:
     ]
 
 
-def _remove_hosts(queue: Queue, hosts: list[str]) -> None:
-    from aq.ledger.gitproc import run, unreachable
-
-    refs = [f"{queue.ledger.config.beat_refs}/{host}" for host in hosts]
-    # Only if nobody wrote the beat meanwhile.
-    leases = [
-        f"--force-with-lease={ref}:{queue.ledger.beats[host][0]}"
-        for ref, host in zip(refs, hosts, strict=True)
-    ]
-    done = run(
-        [
-            "--git-dir",
-            str(queue.paths.store),
-            "push",
-            "--quiet",
-            *leases,
-            "--",
-            queue.config.url,
-            *(f":{ref}" for ref in refs),
-        ],
-        timeout=60,
-    )
-    if done.code:
-        raise AqError(str(unreachable(queue.config.url, done).what), "repeat when the remote answers")
-
-
 def _collect_garbage(queue: Queue) -> None:
-    from aq.ledger.gitproc import run
+    from aq.host.repos import collect as collect_mirror
     from aq.ledger.packing import collect
 
     if words := collect(queue.paths.store):
         tell(f"git could not clean up {queue.paths.store}: {words}; repeat it later")
     for mirror in _hosts_here(queue).glob("*/mirrors/*.git"):
-        # Runs read its objects: what is young stays, whether a branch needs it or not.
-        options = ("-c", "gc.auto=1000", "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoDetach=false")
-        run(["--git-dir", str(mirror), *options, "gc", "--quiet", "--auto"], timeout=600)
+        collect_mirror(mirror)
