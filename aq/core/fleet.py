@@ -57,19 +57,21 @@ class Beat(Value):
 
 
 class Evidence(Value):
-    """What an observer saw last of a lease: a token that changes while its holder lives, and the first
-    and the last successful fetch that showed it unchanged (seconds on the observer's own clock)."""
+    """What an observer saw last of a lease: a token that changes while its holder lives, when the first
+    successful fetch that showed it was answered, and when the last one that showed it unchanged was asked for
+    (seconds on the observer's own clock)."""
 
     token: str
     since: float
     last: float
 
 
-def observe(evidence: Evidence | None, token: str, clock: float) -> Evidence:
-    """The evidence after one more successful fetch."""
+def observe(evidence: Evidence | None, token: str, asked: float, answered: float) -> Evidence:
+    """The evidence after one more successful fetch. What it shows was so at some time between the question
+    and the answer, so the silence counts from an answer to a question: no slow network makes it longer."""
     if evidence is None or evidence.token != token:
-        return Evidence(token, clock, clock)
-    return Evidence(token, evidence.since, clock)
+        return Evidence(token, answered, answered)
+    return Evidence(token, evidence.since, max(evidence.last, asked))
 
 
 def lapsed(evidence: Evidence, ttl: float, grace: float) -> bool:

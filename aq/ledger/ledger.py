@@ -57,7 +57,8 @@ class Ledger:
         self.rewound = ("", "")
         # Whether this process looks at the remote again and again; a short command has packed when it ends.
         self._looks_on = self._is_host
-        # Called after a fetch that was adopted.
+        # Called before the remote is asked, and after a fetch that was adopted.
+        self.on_ask: Callable[[], None] = lambda: None
         self.on_fetch: Callable[[], None] = lambda: None
         self.vet: Callable[[Operation], Refusal | None] = lambda _: None
         self._open()
@@ -145,6 +146,7 @@ class Ledger:
         self.on_fetch()
 
     def _look(self) -> dict[str, str]:
+        self.on_ask()
         seen = self._last_seen()
         tip, beats = self._fetch(seen)
         self._accept(tip, beats, seen)

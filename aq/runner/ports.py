@@ -50,6 +50,7 @@ class LedgerPort(Protocol):
 
     tip: str
     beats: dict[str, tuple[str, Beat]]
+    on_ask: Callable[[], None]
     on_fetch: Callable[[], None]
     vet: Callable[[Operation], Refusal | None]
 

@@ -29,6 +29,8 @@ class Runner(State):
         self._last_tick = self.clock.boottime()
         self._known_tip = ""
         self._aside: dict[str, float] = {}
+        self._asked = 0.0
+        self.ledger.on_ask = self._asks
         self.ledger.on_fetch = self._fetched
         self.ledger.vet = self.watch.vet
         self.beat.compose = lambda: presence.compose(self)
@@ -109,10 +111,13 @@ class Runner(State):
                 self.say("the rewind was accepted: going on")
                 self.frozen = ""
 
+    def _asks(self) -> None:
+        self._asked = self.clock.boottime()
+
     def _fetched(self) -> None:
         """Every successful fetch is evidence, whoever asked for it."""
-        snapshot, clock = self.ledger.snapshot(), self.clock.boottime()
-        self.watch.fetched(snapshot, self.ledger.beats, clock)
+        snapshot, answered = self.ledger.snapshot(), self.clock.boottime()
+        self.watch.fetched(snapshot, self.ledger.beats, self._asked, answered)
         self.write("observations", lambda: self.memory.save_evidence(self.watch.kept()))
         presence.look(self)
         self.ledger.limit_time(self.settings.cadence.ttl / 4)

@@ -21,16 +21,20 @@ class Watch:
         self.leases: dict[str, Evidence] = {key: Evidence(*value) for key, value in kept.items()}
         self.hosts: dict[str, Evidence] = {}
 
-    def fetched(self, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], clock: float) -> None:
+    def fetched(
+        self, snapshot: Snapshot, beats: Mapping[str, tuple[str, Beat]], asked: float, answered: float
+    ) -> None:
         """Take in one successful fetch: a lease shows life only through a beat that lists it."""
-        self.hosts = {host: observe(self.hosts.get(host), oid, clock) for host, (oid, _) in beats.items()}
+        self.hosts = {
+            host: observe(self.hosts.get(host), oid, asked, answered) for host, (oid, _) in beats.items()
+        }
         fresh: dict[str, Evidence] = {}
         for job in snapshot.leased():
             assert job.lease
             key = job.lease.fence.key
             oid, beat = beats.get(job.lease.host, (ABSENT, None))
             token = oid if beat and key in beat.leases else ABSENT
-            fresh[key] = observe(self.leases.get(key), token, clock)
+            fresh[key] = observe(self.leases.get(key), token, asked, answered)
         self.leases = fresh
 
     def vet(self, operation: Operation) -> Refusal | None:

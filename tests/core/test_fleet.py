@@ -12,10 +12,20 @@ from tests.support.builders import beat
 
 
 def test_evidence_starts_again_when_the_token_changes_and_counts_while_it_stays() -> None:
-    first = observe(None, "x", 10.0)
-    same = observe(first, "x", 20.0)
+    first = observe(None, "x", 10.0, 10.0)
+    same = observe(first, "x", 20.0, 20.0)
     assert (first, same) == (Evidence("x", 10.0, 10.0), Evidence("x", 10.0, 20.0))
-    assert observe(same, "y", 30.0) == Evidence("y", 30.0, 30.0)
+    assert observe(same, "y", 30.0, 30.0) == Evidence("y", 30.0, 30.0)
+
+
+def test_a_slow_answer_makes_no_silence_longer() -> None:
+    first = observe(None, "x", asked=100.0, answered=130.0)
+    second = observe(first, "x", asked=400.0, answered=470.0)
+    assert (second.since, second.last) == (130.0, 400.0), "the answers were 340 s apart"
+    assert not lapsed(second, ttl=300.0, grace=30.0)
+    assert observe(first, "x", asked=120.0, answered=125.0) == first, (
+        "asked for before the first was answered"
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,7 +44,7 @@ def test_a_holder_whose_beat_changed_within_ttl_never_lapses(fetches: list[tuple
     for token, pause in fetches:
         clock += pause
         changed = clock if token != last else changed
-        last, evidence = token, observe(evidence, token, clock)
+        last, evidence = token, observe(evidence, token, clock, clock)
         assert lapsed(evidence, 300.0, 30.0) == (clock - changed > 330.0)
 
 

@@ -58,7 +58,7 @@ class Observer:
         self.ledger.fetch()
         snapshot: Snapshot = self.ledger.snapshot()
         beats: dict[str, tuple[str, Beat]] = self.ledger.beats
-        self.watch.fetched(snapshot, beats, clock)
+        self.watch.fetched(snapshot, beats, clock, clock)
         return sorted(self.watch.lapses(snapshot, GRACE))
 
 
@@ -231,7 +231,7 @@ def test_a_holder_that_shows_life_while_its_reclaim_loses_a_race_keeps_its_lease
     assert observer.look(110) == ["one"]
     lapse = observer.watch.lapses(observer.ledger.snapshot(), GRACE)["one"]
     ledger, watch = observer.ledger, observer.watch
-    ledger.on_fetch = lambda: watch.fetched(ledger.snapshot(), ledger.beats, 111)
+    ledger.on_fetch = lambda: watch.fetched(ledger.snapshot(), ledger.beats, 111, 111)
     ledger.vet = watch.vet
     holder.beat()
     landed(add(holder.ledger, "two"))

@@ -14,7 +14,7 @@ from aq.core.operations import Fail, Land, Operation, Release, Unverified, Verif
 from aq.core.results import Refused
 from aq.core.value import replace
 from tests.support.fleet import Fleet, add, claim_of, git, landed, op, perform, wait_until
-from tests.support.processes import running
+from tests.support.processes import running, states
 from tests.support.remotes import away
 
 
@@ -40,7 +40,7 @@ def engine(fleet: Fleet, job: str) -> list[psutil.Process]:
 
 def suspended(fleet: Fleet, job: str) -> bool:
     """A shell that was stopped while it started a child shows as `disk-sleep`: its child is stopped."""
-    found = [process.status() for process in engine(fleet, job)]
+    found = states(engine(fleet, job))
     return psutil.STATUS_STOPPED in found and set(found) <= {psutil.STATUS_STOPPED, psutil.STATUS_DISK_SLEEP}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections import deque
@@ -73,6 +74,8 @@ def _outcomes(first: int, given: dict[str, Any], jobs: int) -> Iterator[Outcome]
 def main() -> int:
     """Play; 1 when a law was broken."""
     asked = _parser().parse_args()
+    # As `aq run` has it.
+    gc.set_threshold(50_000, 20, 20)
     given: dict[str, Any] = {name: value for name, value in vars(asked).items() if name not in _ABOUT_ALL}
     given = {name: value for name, value in given.items() if value is not None}
     began, seeds, steps, commits = time.perf_counter(), 0, 0, 0

@@ -97,9 +97,10 @@ class Calm:
             if not run.host.dead and not self._leased(run.fence, snapshot)
         ]
         late += [item for job in snapshot.leased() for item in self._unserved(job)]
-        return late + [
-            item for job in snapshot.jobs(Stage.INBOX) for item in self._waits(job, snapshot, live)
-        ]
+        ready = [job for job in snapshot.jobs(Stage.INBOX) if self._ready(job, snapshot)]
+        # A limit of the fleet has each wait for those before it, one after the other.
+        turns = 1 if snapshot.settings.wip_building is None else len(ready)
+        return late + [item for job in ready for item in self._waits(job, snapshot, live, turns * self.claim)]
 
     def _leased(self, fence: Fence, snapshot: Snapshot) -> bool:
         job = snapshot.find(fence.job)
@@ -126,18 +127,20 @@ class Calm:
             return []
         return [(("stuck", key), self.start + self.slack, f"{host.name} holds {key} and does nothing")]
 
-    def _waits(
-        self, job: Job, snapshot: Snapshot, live: list[Host]
-    ) -> list[tuple[tuple[str, str], float, str]]:
-        """A job that could start now, and a host that could take it."""
+    def _ready(self, job: Job, snapshot: Snapshot) -> bool:
+        """Whether a job could start now, as far as the queue is concerned."""
         now = self.world.people[0].clock.now()
         if fleet_blockers(snapshot) or job_blockers(job, snapshot, now):
-            return []
-        if budget_blockers(job.manifest, snapshot, now) or retry_blockers(job, snapshot, now):
-            return []
+            return False
+        return not budget_blockers(job.manifest, snapshot, now) and not retry_blockers(job, snapshot, now)
+
+    def _waits(
+        self, job: Job, snapshot: Snapshot, live: list[Host], bound: float
+    ) -> list[tuple[tuple[str, str], float, str]]:
+        """A job that could start now, and a host that could take it."""
         able = [host.name for host in live if self._able(host, job, snapshot)]
         what = f"{job.id} waits, and {', '.join(able)} could take it"
-        return [(("claim", job.id), self.claim, what)] if able else []
+        return [(("claim", job.id), bound, what)] if able else []
 
     def _able(self, host: Host, job: Job, snapshot: Snapshot) -> bool:
         runner = host.runner

@@ -20,7 +20,7 @@ STEPS = 1500 if TOTAL < 100_000 else 4000
 
 
 # Seeds that found something, with the steps that they take by themselves.
-FOUND = (100_570, 100_857)
+FOUND = (100_570, 100_857, 300_344, 300_372)
 
 
 @pytest.mark.parametrize("seed", [*range(1, TOTAL // STEPS + 1), *FOUND])
