@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ threads = 1
 
 
 def pytest_configure() -> None:
+    # As the command itself has it: what tests make is dropped as it is, without a search for garbage.
+    gc.set_threshold(50_000, 20, 20)
     # A script that puts the tests in its background has them ignore Ctrl-C, and so would all they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

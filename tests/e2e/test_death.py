@@ -149,6 +149,8 @@ def test_a_result_that_its_killed_host_had_spooled_never_lands(
         )
         mortal.processes[-1].kill()
         mortal.processes[-1].wait()
+        # A push that it had begun would arrive once the hub is back.
+        wait_until(lambda: not left_over(spooled), what="its git processes to end")
     mortal.start("bob")
     wait_until(in_stage(mortal, "late", Stage.TESTING, 2), what="the second run to be verified")
     come_back(mortal.machine("ada"))

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from aq.core.lifecycle import Stage
 from tests.support.audit import audit
 from tests.support.fleet import Fleet, git, wait_until
-from tests.support.processes import git_locks, left_over, running
+from tests.support.processes import git_locks, gone, left_over, running
 from tests.support.remotes import served
 
 # A lease must outlive any stall of a busy machine here: nobody dies in these tests.
@@ -196,8 +195,6 @@ def test_ctrl_c_in_the_demo_ends_its_hosts_and_their_engines(tmp_path: Path) -> 
     interrupt(process)
     _, err = process.communicate(timeout=40)
     assert process.returncode in INTERRUPTED
-    wait_until(
-        lambda: not building.is_running() or building.status() == psutil.STATUS_ZOMBIE, 5, "the engine to end"
-    )
+    wait_until(lambda: gone(building.pid), 5, "the engine to end")
     nothing_left(folder, err.decode())
     assert list(folder.iterdir()) == [], "--clean leaves nothing"

@@ -62,6 +62,8 @@ PasswordAuthentication no
 PermitRootLogin prohibit-password
 SetEnv HOME={hermetic_home} GIT_CONFIG_GLOBAL={hermetic_home}/.gitconfig
 MaxStartups 100
+# Half of a connection's time goes into the exchange of keys that it would choose for itself.
+KexAlgorithms curve25519-sha256
 """
     )
     public = host.with_suffix(".pub").read_text().split()

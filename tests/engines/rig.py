@@ -23,7 +23,7 @@ from tests.support.fleet import Fleet, git, wait_until
 from tests.support.processes import left_over
 
 # Nobody is given up here, however busy the machine is.
-_CALM = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 120s, grace: 5s, patience: 0.5s}\n"
+_CALM = "cadence: {preset: local, poll: 0.4s, beat: 2s, ttl: 120s, grace: 5s, patience: 0.5s}\n"
 _ASK = "Create the file hello.txt in the working directory with the word hello in it. STUB_FILE=hello.txt\n"
 JOB = "one"
 HOST = "ada"

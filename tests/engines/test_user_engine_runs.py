@@ -12,7 +12,7 @@ from tests.host.targets import Target, make_target
 from tests.support.audit import State, audit
 from tests.support.fleet import Fleet, wait_until
 
-CALM = "cadence: {preset: local, poll: 0.2s, beat: 0.5s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
+CALM = "cadence: {preset: local, poll: 0.4s, beat: 2s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
 ENGINE = """
 argv: [mytool, run, --model, "{model}"]
 parser: claude_jsonl

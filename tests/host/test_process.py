@@ -18,7 +18,7 @@ import pytest
 from aq.host.process import Child, Exit
 from aq.host.tree import alive, marked, sweep
 from tests.support.fleet import wait_until
-from tests.support.processes import gone
+from tests.support.processes import gone, states
 
 _ENV = {"PATH": os.environ["PATH"]}
 FOREVER = "while :; do sleep 0.1; done"
@@ -127,7 +127,7 @@ def test_a_polite_engine_gets_its_grace_period(bay: Bay) -> None:
 
 def _stands_still(bay: Bay) -> bool:
     # A shell whose new child was stopped before it ran its program waits for it: "disk sleep".
-    found = {process.status() for process in marked(bay.run_id)}
+    found = set(states(marked(bay.run_id)))
     return psutil.STATUS_STOPPED in found and found <= {psutil.STATUS_STOPPED, psutil.STATUS_DISK_SLEEP}
 
 

@@ -23,6 +23,7 @@ from aq.host.sessions import Sessions
 from aq.host.tree import marked
 from aq.host.workspace import Workspaces
 from tests.support.fleet import wait_until
+from tests.support.processes import states
 
 FOREVER = "while :; do sleep 0.1; done"
 
@@ -191,7 +192,7 @@ def test_a_sleeping_tree_is_frozen_and_goes_on(cell: Cell) -> None:
     wait_until(lambda: cell.log.exists() and cell.log.read_text().count("\n") > 3, 30)
     child.suspend()
     stopped = {psutil.STATUS_STOPPED}
-    wait_until(lambda: {process.status() for process in marked(cell.run_id)} == stopped, 10, "all to stop")
+    wait_until(lambda: set(states(marked(cell.run_id))) == stopped, 10, "all to stop")
     assert cell.log.read_text().count("\n") < 400
     child.resume()
     assert child.wait(60).code == 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 import pytest
 
 from aq.core.instants import Instant
@@ -18,7 +17,7 @@ from aq.host.clock import Clock
 from aq.runner.runner import Runner
 from aq.wiring import open_runner
 from tests.support.fleet import Fleet, wait_until
-from tests.support.processes import running
+from tests.support.processes import running, states
 
 Found = TypeVar("Found")
 
@@ -106,8 +105,4 @@ def waiting_job(gate: Path, front: str = "", after: str = "touch done") -> str:
 
 def engines(fleet: Fleet, job: str = "job") -> list[str]:
     """The states of the processes of a job's run."""
-    states = []
-    for process in running(fleet.root, job):
-        with suppress(psutil.Error):
-            states.append(process.status())
-    return states
+    return states(running(fleet.root, job))

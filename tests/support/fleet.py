@@ -218,6 +218,8 @@ class Fleet:
         self.audited = True
         # The hub's tip, and the queue there.
         self._seen: tuple[str, Any] = ("", None)
+        # The hub's tip, and what was said up to there.
+        self._told: tuple[str, list[str]] = ("", [])
         root.mkdir(parents=True)
         self._template = None if url else _template(settings)
         if self._template:
@@ -267,7 +269,10 @@ class Fleet:
 
     def events(self) -> list[str]:
         """The subjects of all commits, oldest first."""
-        return git(self.hub, "log", "--reverse", "--format=%s", "main").splitlines()
+        tip = _tip(self.hub)
+        if not tip or tip != self._told[0]:
+            self._told = tip, git(self.hub, "log", "--reverse", "--format=%s", "main").splitlines()
+        return self._told[1]
 
     def end(self) -> None:
         for process in self.processes:

@@ -33,6 +33,15 @@ def running(root: Path, job: str) -> list[psutil.Process]:
     return found
 
 
+def states(processes: list[psutil.Process]) -> list[str]:
+    """What these do now; one that has ended meanwhile does nothing."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(process.status())
+    return found
+
+
 def git_locks(root: Path) -> list[Path]:
     """Lock files that git leaves behind when it is killed. Our own `lock` files are held by the kernel and
     mean nothing once their process is gone."""
