@@ -18,7 +18,7 @@ import psutil
 
 from aq.core.value import Value
 from aq.host.logfile import CappedLog, Lines
-from aq.host.tree import RUN_ID, begun, end_processes, kill_processes, marked
+from aq.host.tree import RUN_ID, begun, end_all, marked
 
 _CHUNK = 64 * 1024
 _SHELL_SIGNALS = 128
@@ -217,8 +217,7 @@ class Child:
     def _finish(self) -> None:
         # A grandchild may hold the pipe or live on in a session of its own: nothing outlives a run.
         self._join_pumps(0.5)
-        if self._pumping or self._survivors():
-            self._end(self._survivors())
+        if end_all(self._survivors, self.grace) or self._pumping:
             # Nobody of ours writes any more: what is in the pipes is read to its end.
             self._drain()
         self._over = True
@@ -248,7 +247,7 @@ class Child:
         with self._stop_lock:
             self.stopped = self.stopped or reason
             self._freeze()
-            (kill_processes if at_once else self._end)(self._survivors())
+            end_all(self._survivors, None if at_once else self.grace)
 
     def _freeze(self) -> None:
         # At once, before the tree is looked for: from here on it takes no further step.
@@ -289,9 +288,6 @@ class Child:
         for process in marked(self.run_id, session):
             found[process.pid] = process
         return list(found.values())
-
-    def _end(self, processes: list[psutil.Process]) -> None:
-        end_processes(processes, self.grace)
 
 
 def _start_lifeline() -> subprocess.Popen[bytes] | None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+from collections.abc import Callable, Iterable
 
 import psutil
 
 # The variable that marks every process of a run.
 RUN_ID = "AQ_RUN_ID"
 _HOLDER = "bwrap"
+# How often we look: what goes on to begin faster than we look is left to the next sweep.
+_LOOKS = 20
+# How long a process that was killed may take to be gone: one that hangs in the kernel is not waited for.
+_GONE_SECONDS = 5.0
+_PAUSE = 0.02
 
 
 def begun(pid: int) -> float:
@@ -20,23 +27,59 @@ def begun(pid: int) -> float:
         return 0.0
 
 
-def end_processes(processes: list[psutil.Process], grace: float) -> None:
-    """TERM, wait `grace` seconds at most, KILL. The processes are frozen first: when a child ends, its
-    parent must not go on to the next step, or start another."""
-    for signalled in (psutil.Process.suspend, _ask_to_end, psutil.Process.resume):
-        for process in processes:
-            with contextlib.suppress(psutil.Error):
-                signalled(process)
-    _, alive = psutil.wait_procs(processes, timeout=grace)
-    kill_processes(alive)
+def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float | None) -> int:
+    """End what is found until nothing new is: TERM, `grace` seconds in all, KILL; without a grace KILL at
+    once. A look takes time, and what begins meanwhile is only in the next. How many processes were ended."""
+    deadline = time.monotonic() + (grace or 0.0)
+    ended: set[psutil.Process] = set()
+    for _ in range(_LOOKS):
+        found = _held(find, ended)
+        if not found:
+            break
+        if grace is not None:
+            _ask(found, max(0.0, deadline - time.monotonic()))
+        _kill(found)
+        ended |= found
+    return len(ended)
 
 
-def kill_processes(processes: list[psutil.Process]) -> None:
-    """KILL, and wait until they are gone."""
+def _held(find: Callable[[], Iterable[psutil.Process]], ended: set[psutil.Process]) -> set[psutil.Process]:
+    """What is found and was not ended yet, all of it frozen: when a child ends, its parent must not go on to
+    the next step, or start another."""
+    held: set[psutil.Process] = set()
+    for _ in range(_LOOKS):
+        fresh = set(find()) - held - ended
+        if not fresh:
+            break
+        _each(psutil.Process.suspend, fresh)
+        held |= fresh
+    return held
+
+
+def _ask(processes: Iterable[psutil.Process], grace: float) -> None:
+    _each(_ask_to_end, processes)
+    _each(psutil.Process.resume, processes)
+    _wait(processes, grace)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    _each(psutil.Process.kill, processes)
+    _wait(processes, _GONE_SECONDS)
+
+
+def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:
+    """Wait until all of them have ended, so long at most. One that its parent has not collected yet, as the
+    first process of a container never may, has ended."""
+    end = time.monotonic() + seconds
+    live = list(processes)
+    while (live := [each for each in live if alive(each.pid, each.create_time())]) and time.monotonic() < end:
+        time.sleep(_PAUSE)
+
+
+def _each(do: Callable[[psutil.Process], None], processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(processes, timeout=5)
+            do(process)
 
 
 def _ask_to_end(process: psutil.Process) -> None:
@@ -80,6 +123,4 @@ def alive(pid: int, started: float) -> bool:
 
 def sweep(run_id: str, grace: float = 2.0) -> int:
     """End everything that an earlier process of ours left of a run; how many there were."""
-    left = marked(run_id)
-    end_processes(left, grace)
-    return len(left)
+    return end_all(lambda: marked(run_id), grace)

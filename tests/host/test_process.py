@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from aq.host.process import Child, Exit
-from aq.host.tree import alive, marked, sweep
+from aq.host.tree import alive, end_all, marked, sweep
 from tests.support.fleet import wait_until
 from tests.support.processes import gone, states
 
@@ -207,14 +207,53 @@ def test_the_start_is_told_with_pid_and_start_time(bay: Bay) -> None:
     assert not alive(*told[0])
 
 
+def _orphan(bay: Bay) -> subprocess.Popen[bytes]:
+    """What an earlier process of ours left."""
+    env = {**_ENV, "AQ_RUN_ID": bay.run_id}
+    return subprocess.Popen(("sh", "-c", FOREVER), env=env, start_new_session=True)
+
+
 def test_sweep_ends_what_an_earlier_process_left(bay: Bay) -> None:
-    orphan = subprocess.Popen(
-        ("sh", "-c", FOREVER), env={**_ENV, "AQ_RUN_ID": bay.run_id}, start_new_session=True
-    )
+    orphan = _orphan(bay)
     wait_until(lambda: marked(bay.run_id), 10)
     assert sweep(bay.run_id, 0.2) >= 1
     orphan.wait(10)
     assert sweep(bay.run_id) == 0
+
+
+@pytest.mark.parametrize("grace", [0.2, None], ids=["asked", "killed"])
+@pytest.mark.parametrize("begins_in", [0, 1], ids=["first look", "second look"])
+def test_what_begins_while_we_look_is_ended_too(bay: Bay, grace: float | None, begins_in: int) -> None:
+    orphans, looks = [_orphan(bay)], 0
+
+    def look() -> list[psutil.Process]:
+        nonlocal looks
+        found = marked(bay.run_id)
+        if looks == begins_in:
+            orphans.append(_orphan(bay))
+        looks += 1
+        return found
+
+    wait_until(lambda: marked(bay.run_id), 10)
+    assert end_all(look, grace) >= 2
+    assert marked(bay.run_id) == []
+    for orphan in orphans:
+        orphan.wait(10)
+
+
+def test_a_process_that_ended_is_not_waited_for_although_nobody_collects_it(bay: Bay) -> None:
+    careless = subprocess.Popen(
+        ("sh", "-c", 'AQ_RUN_ID="$0" sleep 300 & exec sleep 300', bay.run_id),
+        env=_ENV,
+        start_new_session=True,
+    )
+    wait_until(lambda: marked(bay.run_id), 10)
+    swept = threading.Thread(target=sweep, args=(bay.run_id, 3600.0), daemon=True)
+    swept.start()
+    wait_until(lambda: not swept.is_alive(), 10, "the sweep to end")
+    assert marked(bay.run_id) == []
+    careless.kill()
+    careless.wait(10)
 
 
 PARENT = """
