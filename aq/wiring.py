@@ -15,7 +15,8 @@ from aq import __version__
 from aq.core.errors import AqError, FrozenError, TryLaterError
 from aq.core.instants import instant
 from aq.core.value import Value, replace
-from aq.host.place import TrustFiles, signed_mode
+from aq.host.place import TrustFiles
+from aq.host.signed import signed_mode
 from aq.ledger.clone import Clone
 from aq.ledger.commits import Identity
 from aq.ledger.gitproc import locate_clone

@@ -15,11 +15,11 @@ from aq.core.variables import OFFER, withheld
 from aq.core.work import Brought, Order, Report
 from aq.host.checks import refused_command
 from aq.host.config import HostConfig
-from aq.host.fixing import FIX, VERIFY
+from aq.host.course import follow
 from aq.host.kit import Kit
 from aq.host.redact import secret_values
 from aq.host.repos import ConflictError
-from aq.host.run import Run
+from aq.host.run import FIX, VERIFY, Run
 from aq.host.sandbox import sandbox
 from aq.host.sessions import Sessions
 from aq.host.workspace import Wanted, Workspaces
@@ -46,7 +46,7 @@ class Bench:
 
     def start(self, order: Order) -> None:
         """Begin a run."""
-        run = self._runs[order.fence] = Run(self.kit, order)
+        run = self._runs[order.fence] = Run(self.kit, order, follow)
         run.thread.start()
 
     def verify(self, fence: Fence) -> None:

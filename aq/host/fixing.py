@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from aq.core.engine.usage import Usage
 from aq.core.fixprompt import fix_prompt
@@ -16,18 +15,15 @@ from aq.core.settle import Ending, Outcome
 from aq.core.value import replace
 from aq.core.work import Checked, Fixed
 from aq.host.artifacts import collect
+from aq.host.asking import ask
 from aq.host.baseline import Baseline, Baselines, baseline_of, is_wanted, restore
 from aq.host.checks import Checks, Place, check_all
 from aq.host.logfile import note
 from aq.host.ownfiles import write_own
 from aq.host.process import Exit
 from aq.host.repos import WorkspaceError
+from aq.host.run import FIX, OVER, Run
 from aq.host.sessions import Session
-
-if TYPE_CHECKING:
-    from aq.host.run import Run
-
-VERIFY, FIX, OVER = "verify", "fix", "over"
 
 
 def judge(run: Run) -> None:
@@ -79,7 +75,7 @@ def _checks(run: Run) -> Checks:
     shell = shutil.which("sh") or "sh"
 
     def command(line: str) -> tuple[Exit, Sequence[str]]:
-        child = run.spawn((shell, "-c", line), workspace, run.environment(run.prompt))
+        child = run.spawn((shell, "-c", line), workspace, run.environment())
         ended = child.wait(manifest.timeout)
         return ended, tuple(child.tail)
 
@@ -128,7 +124,7 @@ def _fixed(run: Run, done: Checks) -> Outcome:
         return Outcome(ending, reason=run.stop_reason)
     session = _session(run)
     _tell(run, failed, done.output, resumed=session is not None)
-    outcome = run.asked(session)
+    outcome = ask(run, session)
     if before.tip and not outcome.tip and outcome.ending is Ending.DONE:
         return replace(outcome, ending=Ending.FAILED, failure="agent", reason="it took all its work back")
     return outcome

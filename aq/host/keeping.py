@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from aq.core.squash import one_line, squash_message
 from aq.core.value import Value
 from aq.host.capture import RefusedError
 from aq.host.repos import WorkspaceError
+from aq.host.run import Run
 from aq.host.workspace import Captured
-
-if TYPE_CHECKING:
-    from aq.host.run import Run
 
 _SHOWN = 20
 # How long to wait before each further try to push: a remote that is away for a moment costs no run.

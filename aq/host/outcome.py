@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aq.core.engine.ending import verdict_on
 from aq.core.engine.report import PARTIAL
@@ -10,10 +10,8 @@ from aq.core.scope import recorded
 from aq.core.settle import Ending, Outcome
 from aq.host.keeping import few, keep_work
 from aq.host.process import Exit
+from aq.host.run import Run
 from aq.host.supervise import Played
-
-if TYPE_CHECKING:
-    from aq.host.run import Run
 
 _LAST_WORDS = 300
 

@@ -39,19 +39,3 @@ def trust_files(person: str = "", host: str = "") -> TrustFiles:
         for name, kind in ((person, "person"), (host, "host"))
     ]
     return TrustFiles(folder / "signers.yaml", *keys)
-
-
-def signed_mode() -> TrustFiles | None:
-    """The files of trust when this machine obeys signed commits only; None when it trusts whoever can
-    push. Raises InvalidFileError."""
-    path = config_path()
-    try:
-        # The schema library takes longer to import than a short command lasts.
-        if b"trust" not in path.read_bytes():
-            return None
-    except FileNotFoundError:
-        return None
-    from aq.host.config import load_host_config
-
-    config = load_host_config()
-    return trust_files(config.signing_key, config.host_key) if config.trust == "signed" else None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aq.core.engine.usage import Usage
 from aq.core.settle import Ending, Outcome
+from aq.host.run import Run
 from aq.host.sessions import Session
 from aq.host.supervise import Played
-
-if TYPE_CHECKING:
-    from aq.host.run import Run
 
 
 def place_of(run: Run) -> Path:

@@ -1,42 +1,35 @@
-"""One run, in a thread of its own. It reports facts; what they mean is decided in core."""
+"""One run as its thread and the bench share it: what it has, its processes, its limits, and what may begin.
+What happens in it, and in what order, is its course."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from aq.core.engine.budget import Limits
 from aq.core.engine.usage import Usage
-from aq.core.settle import Ending, Outcome
+from aq.core.settle import Outcome
 from aq.core.value import replace
-from aq.core.work import Checked, Ended, Order
+from aq.core.work import Order
 from aq.host.baseline import Baseline
-from aq.host.checks import command_lines
-from aq.host.engines.base import Brief, Engine, Probe
-from aq.host.fixing import OVER, check_base, judge, keep_artifacts
+from aq.host.engines.base import Engine, Probe
 from aq.host.kit import Kit
-from aq.host.logfile import note
-from aq.host.outcome import outcome_of
-from aq.host.ownfiles import write_own
 from aq.host.process import Child
-from aq.host.repos import ConflictError, WorkspaceError
-from aq.host.resuming import keep_session, place_of, session_of
 from aq.host.rundir import RunDir, RunNote
-from aq.host.sessions import Session
-from aq.host.setting_up import SetupError, set_up
-from aq.host.supervise import Played, Watch, write_files
+from aq.host.supervise import Played, Watch
 from aq.host.workspace import Workspace
+
+# What a run may begin once the queue knows what it did.
+VERIFY, FIX, OVER = "verify", "fix", "over"
 
 
 class Run:
-    """One run in its thread: workspace, engine, capture, and the checks once the landing is in the queue."""
+    """One run, from its order to its last report."""
 
-    def __init__(self, kit: Kit, order: Order) -> None:
+    def __init__(self, kit: Kit, order: Order, course: Callable[[Run], None]) -> None:
         self.kit, self.order = kit, order
         self.run_id = f"{order.fence.job}-{order.fence.epoch}-{secrets.token_hex(6)}"
         self.dir = RunDir(kit.runs, order.fence.job, order.fence.epoch)
@@ -56,72 +49,10 @@ class Run:
         self.outcome: Outcome | None = None
         self.stop_reason = ""
         self.suspended = False
-        self._steps: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._judging = False
         self.lasting = False
-        self.thread = threading.Thread(target=self._play, name=f"run {order.fence.job}", daemon=True)
-
-    def _play(self) -> None:
-        order = self.order
-        try:
-            self.dir.create(self.note)
-            write_own(self.prompt, order.prompt)
-            if self.confinement.remark:
-                note(self.kit.log_path(order.fence), self.confinement.remark)
-            if order.verify_tip:
-                self._prepare_verify()
-            else:
-                outcome = self._engine()
-                if outcome.ending is not Ending.DONE:
-                    keep_artifacts(self)
-                self.kit.report(Ended(order.fence, outcome))
-                if outcome.ending is not Ending.DONE or self.next_step() == OVER:
-                    return
-            self._judging = True
-            judge(self)
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            judging = order.verify_tip or self._judging
-            self.kit.report(
-                Checked(order.fence, (), what)
-                if judging
-                else Ended(order.fence, Outcome(Ending.INFRA, reason=what))
-            )
-        finally:
-            self.dir.finish()
-            if self.lasting:
-                self.kit.sessions.end(order.fence.job)
-            if self.workspace:
-                with contextlib.suppress(WorkspaceError, OSError):
-                    self.kit.workspaces.set_aside(self.workspace)
-
-    def _engine(self) -> Outcome:
-        manifest = self.order.manifest
-        self.probe = self.engine.probe(os.environ)
-        try:
-            if refused := self.kit.refused_cwd(manifest):
-                raise WorkspaceError(refused)
-            self.confinement.check()
-            self.workspace = self._prepare()
-            set_up(self)
-            self.baseline = check_base(self)
-        except ConflictError as error:
-            return Outcome(Ending.HELD, reason=f"its base: {error.what}")
-        except SetupError as error:
-            return Outcome(Ending.FAILED, "unknown", error.what)
-        except (WorkspaceError, OSError) as error:
-            return Outcome(Ending.INFRA, reason=f"workspace: {error}")
-        if self.stop_reason:
-            return Outcome(Ending.STOPPED, reason=self.stop_reason)
-        return self.asked(session_of(self))
-
-    def asked(self, session: Session | None) -> Outcome:
-        """Ask the engine once, and capture what it left."""
-        assert self.workspace
-        self.played = self.play(self.workspace, self.prompt, session)
-        self.outcome = outcome_of(self, self.played)
-        keep_session(self, self.played, self.outcome)
-        return self.outcome
+        self._steps: queue.SimpleQueue[str] = queue.SimpleQueue()
+        name = f"run {order.fence.job}"
+        self.thread = threading.Thread(target=course, args=(self,), name=name, daemon=True)
 
     @property
     def engine(self) -> Engine:
@@ -135,53 +66,11 @@ class Run:
         own = f"aq/{self.order.fence.job}/{self.order.fence.epoch}"
         return f"{own}-fix{self.round}" if self.round else own
 
-    def _prepare(self) -> Workspace:
-        return self.kit.workspaces.prepare(place_of(self), self.kit.wanted(self.order), self.branch)
-
-    def play(self, workspace: Workspace, prompt: Path, session: Session | None = None) -> Played:
-        """Run the engine once, within what is left of the run's limits."""
-        order, engine = self.order, self.engine
-        limits = self.limits
-        brief = Brief(
-            order.body,
-            prompt,
-            self.dir.path,
-            workspace.path,
-            path=self.probe.path,
-            model=order.manifest.model,
-            yolo=order.manifest.yolo,
-            session=session.session if session else "",
-            usd=limits.usd,
-            tokens=limits.tokens,
-            wall=min(limits.timeout, limits.wall or limits.timeout),
-            commands=(*command_lines(order.manifest.verify), *self.kit.config.commands),
-            judged=bool(order.manifest.verify),
-            labels=order.manifest.labels,
-            sandboxed=self.confinement.on,
-        )
-        launch = engine.launch(brief)
-        write_files(launch)
-        watch = Watch(engine.parser(), limits, brief.session, session.usage if session else None)
-        watch.pause(on=self.suspended)
-        self.watch = watch
-        env = {**self.environment(prompt, engine.env), **launch.env}
-        try:
-            seen = watch if engine.verdict else None
-            child = self.spawn(launch.argv, workspace, env, launch.stdin, seen, engine.name)
-            watch.attach(child)
-            ended = child.wait(float("inf"), watch.tick)
-            played = watch.finish(child, ended, launch.artifact)
-        finally:
-            self.watch = None
-        self.used = self.used.plus(played.report.usage)
-        self.seconds += played.seconds
-        return played
-
-    def environment(self, prompt: Path, asked: Iterable[str] = ()) -> dict[str, str]:
+    def environment(self, asked: Iterable[str] = ()) -> dict[str, str]:
         """What a child of this run may see; `asked` are an engine's own names."""
         fix = {"AQ_FIX_ROUND": str(self.round)} if self.round else {}
         env = self.kit.environment(self.order, self.dir.path, asked)
-        return {**env, "AQ_PROMPT_FILE": str(prompt), **fix}
+        return {**env, "AQ_PROMPT_FILE": str(self.prompt), **fix}
 
     @property
     def limits(self) -> Limits:
@@ -227,14 +116,6 @@ class Run:
         if self.suspended:
             child.suspend()
         return child
-
-    def _prepare_verify(self) -> None:
-        order = self.order
-        wanted = self.kit.wanted(order)
-        self.workspace = self.kit.workspaces.at_branch(
-            self.dir.path, wanted, order.verify_branch, order.verify_tip
-        )
-        set_up(self)
 
     def next_step(self) -> str:
         """Wait for what the runner wants next."""

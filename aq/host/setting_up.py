@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
 
 from aq.core.errors import AqError
 from aq.host.checks import last_line
 from aq.host.logfile import note
+from aq.host.run import Run
 from aq.host.setup_cache import SetupCache
-
-if TYPE_CHECKING:
-    from aq.host.run import Run
 
 _LAST_WORDS = 300
 
@@ -41,7 +38,7 @@ def set_up(run: Run) -> None:
 def _command(run: Run, command: str) -> None:
     assert run.workspace
     shell = shutil.which("sh") or "sh"
-    child = run.spawn((shell, "-c", command), run.workspace, run.environment(run.prompt))
+    child = run.spawn((shell, "-c", command), run.workspace, run.environment())
     ended = child.wait(run.order.manifest.timeout)
     if run.stop_reason or (ended.code == 0 and not ended.stopped):
         return
