@@ -18,7 +18,7 @@ import psutil
 
 from aq.core.value import Value
 from aq.host.logfile import CappedLog, Lines
-from aq.host.tree import RUN_ID, begun, end_all, marked
+from aq.host.tree import RUN_ID, begun, each, end_all, held, marked, running
 
 _CHUNK = 64 * 1024
 _SHELL_SIGNALS = 128
@@ -80,7 +80,10 @@ class Child:
         self.last_output = time.monotonic()
         # The pipes, by whether it is stderr, of which something was read that is not in the log yet.
         self._taking_in: set[bool] = set()
-        self._known: dict[int, float] = {}
+        # What this process started, as far as it was seen, and what of it stands still.
+        self._known: set[psutil.Process] = set()
+        self._known_lock = threading.Lock()
+        self._suspended: set[psutil.Process] = set()
         self._stop_lock = threading.Lock()
         self._over = False
         self._on_line = on_line
@@ -257,37 +260,28 @@ class Child:
 
     def suspend(self) -> None:
         """Freeze the tree."""
-        for process in self._survivors():
-            with contextlib.suppress(psutil.Error):
-                process.suspend()
+        self._suspended = held(self._survivors)
 
     def resume(self) -> None:
         """Let a frozen tree go on."""
-        for process in self._survivors():
-            with contextlib.suppress(psutil.Error):
-                process.resume()
+        each(psutil.Process.resume, {*self._suspended, *self._survivors()})
+        self._suspended = set()
 
     def _remember(self) -> None:
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(self.pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    self._known[process.pid] = process.create_time()
-
-    def _survivors(self) -> list[psutil.Process]:
-        self._remember()
-        found: dict[int, psutil.Process] = {}
-        for pid, started in self._known.items():
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
-                    found[pid] = process
+        """Learn what this process started while it can be told: what leaves its parent is nobody's then."""
+        fresh: list[psutil.Process] = []
+        # A pid is another's as soon as its process was collected.
         if self._process.poll() is None:
             with contextlib.suppress(psutil.Error):
-                found[self.pid] = psutil.Process(self.pid)
+                first = psutil.Process(self.pid)
+                fresh = [first, *first.children(recursive=True)]
+        with self._known_lock:
+            self._known = {process for process in {*self._known, *fresh} if running(process)}
+
+    def _survivors(self) -> set[psutil.Process]:
+        self._remember()
         session = 0 if self._over else self.pid
-        for process in marked(self.run_id, session):
-            found[process.pid] = process
-        return list(found.values())
+        return self._known | marked(self.run_id, session)
 
 
 def _start_lifeline() -> subprocess.Popen[bytes] | None:

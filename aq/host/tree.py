@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 import psutil
 
@@ -17,6 +18,10 @@ _LOOKS = 20
 # How long a process that was killed may take to be gone: one that hangs in the kernel is not waited for.
 _GONE_SECONDS = 5.0
 _PAUSE = 0.02
+# The system tells when it was started anew each time, and a process's start from there, to about a second.
+_SAME_START = 2.0
+
+Find = Callable[[], Iterable[psutil.Process]]
 
 
 def begun(pid: int) -> float:
@@ -27,13 +32,13 @@ def begun(pid: int) -> float:
         return 0.0
 
 
-def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float | None) -> int:
+def end_all(find: Find, grace: float | None) -> int:
     """End what is found until nothing new is: TERM, `grace` seconds in all, KILL; without a grace KILL at
     once. A look takes time, and what begins meanwhile is only in the next. How many processes were ended."""
     deadline = time.monotonic() + (grace or 0.0)
     ended: set[psutil.Process] = set()
     for _ in range(_LOOKS):
-        found = _held(find, ended)
+        found = held(find, ended)
         if not found:
             break
         if grace is not None:
@@ -43,27 +48,27 @@ def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float | None) -
     return len(ended)
 
 
-def _held(find: Callable[[], Iterable[psutil.Process]], ended: set[psutil.Process]) -> set[psutil.Process]:
+def held(find: Find, ended: AbstractSet[psutil.Process] = frozenset()) -> set[psutil.Process]:
     """What is found and was not ended yet, all of it frozen: when a child ends, its parent must not go on to
     the next step, or start another."""
-    held: set[psutil.Process] = set()
+    found: set[psutil.Process] = set()
     for _ in range(_LOOKS):
-        fresh = set(find()) - held - ended
+        fresh = set(find()) - found - ended
         if not fresh:
             break
-        _each(psutil.Process.suspend, fresh)
-        held |= fresh
-    return held
+        each(psutil.Process.suspend, fresh)
+        found |= fresh
+    return found
 
 
 def _ask(processes: Iterable[psutil.Process], grace: float) -> None:
-    _each(_ask_to_end, processes)
-    _each(psutil.Process.resume, processes)
+    each(_ask_to_end, processes)
+    each(psutil.Process.resume, processes)
     _wait(processes, grace)
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:
-    _each(psutil.Process.kill, processes)
+    each(psutil.Process.kill, processes)
     _wait(processes, _GONE_SECONDS)
 
 
@@ -72,11 +77,12 @@ def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:
     first process of a container never may, has ended."""
     end = time.monotonic() + seconds
     live = list(processes)
-    while (live := [each for each in live if alive(each.pid, each.create_time())]) and time.monotonic() < end:
+    while (live := [process for process in live if running(process)]) and time.monotonic() < end:
         time.sleep(_PAUSE)
 
 
-def _each(do: Callable[[psutil.Process], None], processes: Iterable[psutil.Process]) -> None:
+def each(do: Callable[[psutil.Process], None], processes: Iterable[psutil.Process]) -> None:
+    """Do it to all of them that are still there, and that we may do it to."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             do(process)
@@ -88,20 +94,52 @@ def _ask_to_end(process: psutil.Process) -> None:
         process.terminate()
 
 
-def marked(run_id: str, session: int = 0) -> list[psutil.Process]:
-    """The processes that carry a run's mark in their environment, wherever they went, and those that
-    are still in its session, whatever they did to their environment."""
-    found = []
-    me = os.getpid()
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if (
-                process.pid != me
-                and (_in_session(process.pid, session) or _carries(process, run_id))
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process)
+def running(process: psutil.Process) -> bool:
+    """Whether exactly this process runs: another with its pid is not it, and one that has ended does not,
+    whether its parent has collected it or not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def marked(run_id: str, session: int = 0) -> set[psutil.Process]:
+    """The processes that carry a run's mark in their environment, wherever they went, those that are still in
+    its session, whatever they did to their environment, and all that these started and have not left."""
+    everyone = [process for process in psutil.process_iter() if process.pid != os.getpid()]
+    found = {process for process in everyone if _is_marked(process, run_id, session)}
+    return found | _offspring(found, everyone) if found else found
+
+
+def _is_marked(process: psutil.Process, run_id: str, session: int) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        return (_in_session(process.pid, session) or _carries(process, run_id)) and running(process)
+    return False
+
+
+def _offspring(parents: Iterable[psutil.Process], everyone: Iterable[psutil.Process]) -> set[psutil.Process]:
+    children: dict[int, list[psutil.Process]] = {}
+    for process in everyone:
+        with contextlib.suppress(psutil.Error):
+            children.setdefault(process.ppid(), []).append(process)
+    found: set[psutil.Process] = set()
+    todo = list(parents)
+    while todo:
+        parent = todo.pop()
+        fresh = [
+            child for child in children.get(parent.pid, ()) if child not in found and _is_of(child, parent)
+        ]
+        found.update(fresh)
+        todo += fresh
     return found
+
+
+def _is_of(child: psutil.Process, parent: psutil.Process) -> bool:
+    try:
+        # Windows names the parent of an orphan still when another process has that pid.
+        return running(child) and (os.name == "posix" or parent.create_time() <= child.create_time())
+    except psutil.Error:
+        return False
 
 
 def _in_session(pid: int, session: int) -> bool:
@@ -113,10 +151,10 @@ def _carries(process: psutil.Process, run_id: str) -> bool:
 
 
 def alive(pid: int, started: float) -> bool:
-    """Whether exactly this process still runs: pids are used again, start times are not."""
+    """Whether exactly the process runs that began then: pids are used again, start times are not."""
     try:
         process = psutil.Process(pid)
-        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
+        return abs(process.create_time() - started) < _SAME_START and running(process)
     except psutil.Error:
         return False
 

@@ -156,7 +156,7 @@ def test_a_stopped_tree_may_say_goodbye(cell: Cell) -> None:
     child.stop("enough")
     assert child.wait(30).stopped == "enough"
     assert "goodbye" in cell.log.read_text()
-    assert marked(cell.run_id) == []
+    assert not marked(cell.run_id)
 
 
 def test_a_tree_that_ignores_everything_ends_all_the_same(cell: Cell) -> None:
@@ -173,7 +173,7 @@ def test_a_tree_that_ignores_everything_ends_all_the_same(cell: Cell) -> None:
 def test_what_is_left_in_a_sandbox_ends_with_its_first_process(cell: Cell) -> None:
     child = cell.child(f"(setsid sh -c 'touch up; {FOREVER}' &) ; while [ ! -e up ]; do sleep 0.05; done")
     child.wait(30)
-    wait_until(lambda: marked(cell.run_id) == [], 10)
+    wait_until(lambda: not marked(cell.run_id), 10)
 
 
 def test_it_dies_with_who_started_it(cell: Cell) -> None:
@@ -184,7 +184,7 @@ def test_it_dies_with_who_started_it(cell: Cell) -> None:
     wait_until((cell.work / "up").exists, 30)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    wait_until(lambda: marked(cell.run_id) == [], 10)
+    wait_until(lambda: not marked(cell.run_id), 10)
 
 
 def test_a_sleeping_tree_is_frozen_and_goes_on(cell: Cell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -33,7 +34,7 @@ def running(root: Path, job: str) -> list[psutil.Process]:
     return found
 
 
-def states(processes: list[psutil.Process]) -> list[str]:
+def states(processes: Iterable[psutil.Process]) -> list[str]:
     """What these do now; one that has ended meanwhile does nothing."""
     found = []
     for process in processes:
