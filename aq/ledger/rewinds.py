@@ -24,9 +24,12 @@ class Rewinds:
 
     def goes_on(self, tip: str, seen: str) -> bool:
         """Whether a tip descends from the last one seen, or a person has said since that it need not."""
+        if self._descends(tip, seen):
+            return True
         if self.objects.has(seen):
-            return self.history.descends(tip, seen) or self._accepted(seen, tip)
-        return self._descends(tip, seen) or self._accepted("", tip)
+            return any(True for _ in self._words(seen, tip))
+        # What lies beyond a history that is not here cannot be told: an old word is not one about this loss.
+        return any(event.get("Aq-Old") == seen for event, _ in self._words("", tip))
 
     def missed(self, tip: str, beats: Iterable[Beat]) -> Beat | None:
         """The first of the peers' beats that names a tip which this one's history lacks, unless a person
@@ -47,10 +50,6 @@ class Rewinds:
         except MissingObjectError:
             return False
 
-    def _accepted(self, old: str, new: str) -> bool:
-        """Whether what `new` has beyond `old` holds a person's word that the rewind is right."""
-        return any(True for _ in self._words(old, new))
-
     def _accepted_after(self, beat: Beat, tip: str) -> bool:
         """Whether a person accepted that the beat's tip was lost, or accepted a rewind after the beat, as far
         as the clocks of two machines tell."""
@@ -61,5 +60,8 @@ class Rewinds:
         for oid, info in self.history.between(old, new):
             event = parse(info.message)
             # These commits lie beyond the history that was judged.
-            if event and event.op == "accept-rewind" and (not self.trust or self.trust.vouches(oid)):
+            if not event or event.op != "accept-rewind" or (self.trust and not self.trust.vouches(oid)):
+                continue
+            # Somebody who writes a history anew copies old words into it, onto commits that nobody accepted.
+            if event.get("Aq-New") in info.parents:
                 yield event, instant(info.time)

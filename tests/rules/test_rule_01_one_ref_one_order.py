@@ -3,6 +3,7 @@ says that the new history is right."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -284,3 +285,45 @@ def test_a_push_on_a_tip_that_was_rewound_away_does_not_bring_it_back(fleet: Fle
     with pytest.raises(FrozenError):
         add(ledger, "three")
     assert git(fleet.hub, "rev-parse", "main") == rewound
+
+
+def accepted_once(fleet: Fleet) -> Ledger:
+    """Bob's ledger, which has seen an accepted rewind, and what came after."""
+    _, bob = stocked(fleet, "ada", "bob")
+    back_by_one(fleet)
+    fleet.machine("ada").aq("doctor", "--accept-rewind")
+    for name in ("three", "four"):
+        landed(add(fleet.you.ledger(), name))
+    bob.fetch()
+    return bob
+
+
+def test_an_old_word_is_none_about_the_rewind_of_a_clone_that_lost_its_store(fleet: Fleet) -> None:
+    accepted_once(fleet).close()
+    shutil.rmtree(fleet.machine("bob").paths.store)
+    back_by_one(fleet)
+    with pytest.raises(FrozenError):
+        fleet.machine("bob").ledger().fetch()
+
+
+def test_a_clone_that_lost_its_store_takes_the_word_about_its_own_loss(fleet: Fleet) -> None:
+    accepted_once(fleet).close()
+    shutil.rmtree(fleet.machine("bob").paths.store)
+    back_by_one(fleet)
+    fleet.machine("bob").aq("doctor", "--accept-rewind")
+    bob = fleet.machine("bob").ledger()
+    bob.fetch()
+    assert bob.tip == fleet.tip()
+
+
+def test_an_old_word_that_was_copied_into_a_rewritten_history_is_none(fleet: Fleet, tmp_path: Path) -> None:
+    bob = accepted_once(fleet)
+    git(tmp_path, "clone", "-q", str(fleet.hub), "clone")
+    clone = tmp_path / "clone"
+    word = git(clone, "log", "--format=%H", "--grep=Aq-Op: accept-rewind")
+    who = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    git(clone, *who, "rebase", "--keep-empty", "--quiet", "--onto", f"{word}~2", f"{word}~1", "main")
+    assert "accept-rewind" in git(clone, "log", "--format=%B", "main")
+    git(clone, "push", "--quiet", "--force", "origin", "main")
+    with pytest.raises(FrozenError):
+        bob.fetch()
