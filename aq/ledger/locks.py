@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # Clocks of files and of processes differ by this much at most.
@@ -33,10 +34,8 @@ def sweep_locks(git_dir: Path, tree: Path | None = None, *, age: float = 0.0) ->
 
 def _old_locks(git_dir: Path, age: float) -> list[tuple[Path, float]]:
     """The locks of a repository, each with the time when it was written."""
-    deep = [(git_dir / name).rglob("*.lock") for name in ("refs", "objects/info", "objects/pack")]
-    places = (git_dir.glob("*.lock"), *deep)
     found = []
-    for path in (each for place in places for each in place):
+    for path in (*git_dir.glob("*.lock"), *_deep_locks(git_dir)):
         try:
             written = path.stat().st_mtime
         except OSError:
@@ -44,6 +43,13 @@ def _old_locks(git_dir: Path, age: float) -> list[tuple[Path, float]]:
         if time.time() - written >= age:
             found.append((path, written))
     return found
+
+
+def _deep_locks(git_dir: Path) -> Iterator[Path]:
+    # A walk passes over folders that vanish meanwhile: a command that ends removes the refs that it fetched.
+    for place in ("refs", "objects/info", "objects/pack"):
+        for folder, _, names in os.walk(git_dir / place):
+            yield from (Path(folder, name) for name in names if name.endswith(".lock"))
 
 
 def _in_use(places: set[str], written: float) -> bool:

@@ -24,11 +24,13 @@ def take_name(runner: State) -> None:
 def _falls_silent(runner: State, oid: str, beat: Beat) -> bool:
     needed = beat.ttl + runner.settings.cadence.grace
     runner.say(f"another machine used the name {runner.me.host}: watching it for {needed:.0f}s")
-    since = runner.clock.boottime()
-    while runner.clock.boottime() - since <= needed:
+    since = asked = runner.clock.boottime()
+    # Silence counts from an answer to a question, as that of leases does: no slow network makes it longer.
+    while asked - since <= needed:
         runner.bench.take_reports(runner.settings.cadence.poll)
         if runner.stopping:
             return False
+        asked = runner.clock.boottime()
         runner.ledger.fetch()
         if runner.ledger.beats.get(runner.me.host, ("", None))[0] != oid:
             return False

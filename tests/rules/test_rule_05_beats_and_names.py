@@ -12,6 +12,7 @@ import yaml
 from aq.core.errors import EXIT_NEGATIVE, TryLaterError
 from aq.ledger.beatwriter import HostNameInUseError
 from aq.ledger.store import load_config
+from tests.runner.hosts import host
 from tests.support.beats import ref, writer_of
 from tests.support.fleet import FAST, Fleet, add, claim_of, git, landed, wait_until
 from tests.support.remotes import (
@@ -198,6 +199,28 @@ def test_a_name_whose_host_fell_silent_can_be_taken_after_ttl_and_grace(fleet: F
     done = fleet.machine("bob").aq("run", "--host", "mill", "--until-idle")
     assert "watching it for 4s" in done.stderr
     assert any(event.startswith("claim one on mill") for event in fleet.events())
+
+
+def test_a_slow_answer_is_no_silence_of_the_host_that_has_the_name(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = fleet.machine("ada").ledger()
+    writer = writer_of(ada, tmp_path, host="mill")
+    ada.perform([], writer)
+    with host(fleet, monkeypatch, "mill", start=False) as late:
+        fetch, slow = late.runner.ledger.fetch, 0
+
+        def slow_fetch() -> None:
+            nonlocal slow
+            slow += late.heard("watching it")
+            if slow == 2:
+                ada.perform([], writer)
+            fetch()
+            late.clock.ahead += 60 if slow else 0
+
+        monkeypatch.setattr(late.runner.ledger, "fetch", slow_fetch)
+        with pytest.raises(HostNameInUseError):
+            late.runner.start()
 
 
 def branch_fleet(root: Path) -> Fleet:
