@@ -114,8 +114,8 @@ class Amount(Value):
 
     @property
     def total(self) -> float:
-        """What counts against a limit."""
-        return self.reserved + self.settled
+        """What counts against a limit, to a millionth: tenths do not add up to whole numbers."""
+        return round(self.reserved + self.settled, 6)
 
 
 class Spend(Value):

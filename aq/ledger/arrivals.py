@@ -15,7 +15,7 @@ from aq.core.instants import Instant, instant, require_instant
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.lifecycle import Stage
 from aq.core.sealed import summed, unsummed
-from aq.ledger.commits import CommitInfo, parse_commit
+from aq.ledger.commits import CommitInfo, parse_commit, seconds_of
 from aq.ledger.gitproc import check
 from aq.ledger.objects import Objects
 from aq.ledger.store import write_atomic
@@ -112,7 +112,7 @@ class Arrivals:
         args = ["--git-dir", str(self.git_dir), "log", *wanted, *since, "--", "/".join(_INBOX)]
         for line in check(args).splitlines():
             if line.startswith("\0"):
-                time = int(line[1:])
+                time = seconds_of(line[1:])
             elif line.endswith(JOB_SUFFIX):
                 found.setdefault(line.rsplit("/", 1)[1].removesuffix(JOB_SUFFIX), instant(time))
         return found

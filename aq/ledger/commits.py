@@ -17,6 +17,8 @@ from aq.ledger.objects import Objects
 from aq.ledger.trees import FILE_MODE, TREE_MODE, Entry, Tree
 
 _KEPT_TREES = 32
+# Git writes unix seconds; some thousand years fit.
+_TIME_DIGITS = 12
 Nested = dict[str, "Nested | FileEdit"]
 
 
@@ -54,8 +56,14 @@ def parse_commit(raw: bytes) -> CommitInfo:
     parents = [_value(line, b"parent") for line in takewhile(lambda line: line[:7] == b"parent ", lines[1:])]
     committer = next((line for line in lines if line.startswith(b"committer ")), b"")
     stamp = committer.rsplit(b" ", 2)[-2:]
-    time = int(stamp[0]) if len(stamp) == 2 and stamp[0].isdigit() else 0
+    time = seconds_of(stamp[0].decode("ascii", "replace")) if len(stamp) == 2 else 0
     return CommitInfo(tree, tuple(parents), time, message.decode("utf-8", "replace"))
+
+
+def seconds_of(stamp: str) -> int:
+    """The time of a commit as git writes it; 0 for what is none. Whoever writes a commit may write any number
+    of digits, and Python takes thousands of them for no number at all."""
+    return int(stamp) if stamp.isdigit() and stamp.isascii() and len(stamp) <= _TIME_DIGITS else 0
 
 
 def _value(line: bytes, name: bytes) -> str:

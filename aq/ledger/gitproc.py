@@ -44,6 +44,12 @@ _FIXED = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
+    # Refs are read as files.
+    "GIT_DEFAULT_REF_FORMAT": "files",
+    # A person's taste would mix words of gpg into what we read.
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "log.showSignature",
+    "GIT_CONFIG_VALUE_0": "false",
     "GIT_EDITOR": "false",
     "GIT_PAGER": "cat",
     "GCM_INTERACTIVE": "never",

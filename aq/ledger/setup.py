@@ -12,7 +12,8 @@ from aq.core.errors import AqError, DiskFullError, InvalidFileError
 from aq.core.files.parsing import REF_PATTERN
 from aq.core.files.settingsfile import parse_settings
 from aq.core.ids import slug
-from aq.core.layout import SETTINGS
+from aq.core.layout import QUEUE, SETTINGS
+from aq.core.lifecycle import Stage
 from aq.core.value import Value, replace
 from aq.ledger.gitproc import last_words, locate_clone, run
 from aq.ledger.hub import find_hub, has_queue, probe_beats
@@ -22,7 +23,9 @@ from aq.ledger.newqueue import ATTRIBUTES, queue_files
 from aq.ledger.paths import QueuePaths, private_dir
 from aq.ledger.remote import check_url, is_local, looks_like_forge
 from aq.ledger.space import says_full
-from aq.ledger.store import SHA256_HEX, QueueConfig, Store, save_config
+from aq.ledger.store import SHA256_HEX, QueueConfig, Store, load_config, save_config
+
+_OF_A_NEW_REPOSITORY = ("README", "LICENSE", "LICENCE", "COPYING", ".GIT")
 
 
 class Made(Value):
@@ -75,9 +78,11 @@ def _has_commit(repo: Repo) -> bool:
     return run(["rev-parse", "--verify", "--quiet", "HEAD"], cwd=Path(str(repo.working_tree_dir))).code == 0
 
 
-def initialize(folder: Path, url: str = "", branch: str = "main") -> Made:
-    """A queue for this clone: join the one on the remote, or start one. Safe to repeat."""
-    check_branch(branch)
+def initialize(folder: Path, url: str = "", branch: str | None = None) -> Made:
+    """A queue for this clone: join the one on the remote, or start one. Safe to repeat. Without a branch it
+    is that of the queue which the repository has already, or main."""
+    if branch is not None:
+        check_branch(branch)
     if url:
         check_url(url)
     try:
@@ -108,12 +113,13 @@ def _take_back(clone: Path, ref: str) -> None:
                 file.unlink()
 
 
-def _initialize(folder: Path, url: str, branch: str) -> Made:
+def _initialize(folder: Path, url: str, branch: str | None) -> Made:
     unfinished = _unfinished(folder)
     if unfinished:
         sweep_locks(folder / ".git", folder)
     with _open(folder, url) as repo:
         private_dir(Path(repo.common_dir) / "aq")
+        branch = _branch_for(repo, branch)
         clone = _worktree_for(repo, branch)
     paths = locate_clone(clone)
     with Repo(clone, expand_vars=False) as repo:
@@ -144,28 +150,72 @@ def _fleet_beats(clone: Path) -> str:
         return ""
 
 
+def _branch_for(repo: Repo, asked: str | None) -> str:
+    """The branch of the queue. One repository has one: its settings are those of all its work trees."""
+    if repo.bare or repo.working_tree_dir is None:
+        raise AqError("this is a bare repository", "run `aq init` in a clone")
+    try:
+        own = load_config(locate_clone(Path(repo.working_tree_dir))).branch
+    except AqError:
+        return asked or "main"
+    if asked not in (None, own):
+        raise AqError(
+            f"this repository has a queue already, on its branch {own}",
+            "make a clone of its own for another: `aq init FOLDER --remote URL --branch NAME`",
+        )
+    return own
+
+
 def _worktree_for(repo: Repo, branch: str) -> Path:
     """The folder whose checkout is the queue branch; a work tree of its own beside a repository that
     is on another branch."""
-    if repo.bare or repo.working_tree_dir is None:
-        raise AqError("this is a bare repository", "run `aq init` in a clone")
-    top = Path(repo.working_tree_dir)
+    top = Path(str(repo.working_tree_dir))
     if not _has_commit(repo):
         repo.git.symbolic_ref("HEAD", f"refs/heads/{branch}")
         return top
     if not repo.head.is_detached and repo.active_branch.name == branch:
         return top
     beside = top.parent / f"{top.name}-queue"
+    have = branch in {head.name for head in repo.heads}
     if not beside.exists():
-        have = branch in {head.name for head in repo.heads}
-        if have:
-            repo.git.worktree("add", "--quiet", str(beside), branch)
-        else:
-            repo.git.worktree("add", "--quiet", "--detach", str(beside))
-            with Repo(beside, expand_vars=False) as tree:
-                tree.git.checkout("--quiet", "--orphan", branch)
-                tree.git.rm("-r", "--quiet", "--force", "--ignore-unmatch", ".")
+        repo.git.worktree("add", "--quiet", *([str(beside), branch] if have else ["--detach", str(beside)]))
+    head = _head_of(repo, beside)
+    if head == "" and not have:
+        # Made just now, or by an `aq init` that was killed here.
+        with Repo(beside, expand_vars=False) as tree:
+            tree.git.checkout("--quiet", "--orphan", branch)
+            tree.git.rm("-r", "--quiet", "--force", "--ignore-unmatch", ".")
+    elif head != branch:
+        raise AqError(
+            f"{beside} is in the way: it is not this repository's work tree of {branch}",
+            "move it away, then repeat",
+        )
     return beside
+
+
+def _head_of(repo: Repo, folder: Path) -> str | None:
+    """The branch that a work tree of this repository is on, empty when it is on none; None when the folder is
+    no such work tree."""
+    done = run(["rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"], cwd=folder)
+    places = [Path(line).resolve() for line in done.out.decode("utf-8", "surrogateescape").splitlines()]
+    if places != [Path(repo.common_dir).resolve(), folder.resolve()]:
+        return None
+    return run(["symbolic-ref", "--quiet", "--short", "HEAD"], cwd=folder).out.decode().strip()
+
+
+def _refuse_foreign(repo: Repo, config: QueueConfig, ref: str) -> None:
+    """A branch of somebody's code is no queue, and does not become one by a URL in the wrong place. What a
+    forge puts into a new repository is nobody's code."""
+    clone = Path(str(repo.working_tree_dir))
+    ours = (SETTINGS, f"{QUEUE}/{Stage.INBOX}")
+    if any(run(["cat-file", "-e", f"{ref}:{name}"], cwd=clone).code == 0 for name in ours):
+        return
+    names = run(["ls-tree", "--name-only", "-z", ref], cwd=clone).out.decode("utf-8", "replace").split("\0")
+    if any(name and not name.upper().startswith(_OF_A_NEW_REPOSITORY) for name in names):
+        raise AqError(
+            f"{config.url} has a branch {config.branch} that is no queue",
+            "use an empty repository, or a branch of its own: `aq init --branch queue --remote URL`",
+        )
 
 
 def _check_out(repo: Repo, config: QueueConfig, *, again: bool) -> None:
@@ -178,13 +228,14 @@ def _check_out(repo: Repo, config: QueueConfig, *, again: bool) -> None:
             config.url,
             f"+refs/heads/{config.branch}:refs/remotes/{config.remote}/{config.branch}",
         )
+        ref = f"refs/remotes/{config.remote}/{config.branch}"
+        _refuse_foreign(repo, config, ref)
         if not _has_commit(repo):
-            ref = f"refs/remotes/{config.remote}/{config.branch}"
             if again and not (Path(repo.git_dir) / "index").exists():
                 _take_back(Path(str(repo.working_tree_dir)), ref)
             repo.git.checkout("--quiet", "-B", config.branch, ref)
         else:
-            repo.git.merge("--quiet", "--ff-only", f"refs/remotes/{config.remote}/{config.branch}")
+            repo.git.merge("--quiet", "--ff-only", ref)
     except GitCommandError as error:
         raise AqError(
             f"the queue branch {config.branch} cannot be checked out: {str(error.stderr).strip()[:300]}",
@@ -201,10 +252,7 @@ def _start(repo: Repo, clone: Path, config: QueueConfig) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8", newline="\n")
         paths.append(name)
-    attributes = clone / ".gitattributes"
-    text = attributes.read_text("utf-8") if attributes.exists() else ""
-    if ATTRIBUTES not in text:
-        attributes.write_text(text + ATTRIBUTES, encoding="utf-8", newline="\n")
+    _add_line(clone / ".gitattributes", ATTRIBUTES)
     if run(["cat-file", "-e", f"HEAD:{SETTINGS}"], cwd=clone).code:
         _commit(repo, clone, [".gitattributes", *paths])
     done = run(
@@ -245,6 +293,12 @@ def _track(repo: Repo, config: QueueConfig) -> None:
 def _exclude_logs(paths: QueuePaths) -> None:
     exclude = paths.common / "info" / "exclude"
     exclude.parent.mkdir(exist_ok=True)
-    text = exclude.read_text("utf-8") if exclude.exists() else ""
-    if "/logs/*/" not in text:
-        exclude.write_text(text + "/logs/*/\n", encoding="utf-8")
+    _add_line(exclude, "/logs/*/\n")
+
+
+def _add_line(path: Path, line: str) -> None:
+    """Add a line to a person's file, which may have any encoding and no end of its last line."""
+    known, wanted = path.read_bytes() if path.exists() else b"", line.encode()
+    if wanted.strip() not in known.splitlines():
+        ending = b"\n" if known and not known.endswith(b"\n") else b""
+        path.write_bytes(known + ending + wanted)

@@ -279,6 +279,14 @@ def _within() -> Queue:
     return queue
 
 
+def _up_to_the_limit() -> Queue:
+    queue = _started()
+    # Twenty times 0.2 and then 1 are a little more than 5 in floating point.
+    amount = Amount(reserved=1.0, settled=sum([0.2] * 20))
+    queue.changes[-1] = replace(queue.changes[-1], spend={NOW[:10]: Spend(amount)})
+    return queue
+
+
 def _rejected_again() -> Queue:
     queue = _tested()
     for _ in range(14):
@@ -296,6 +304,7 @@ FINE: dict[str, Callable[[], Queue]] = {
     "a budget that a person raises": _given_more,
     "a job that is rejected and runs again": _rejected_again,
     "a claim within the budget": _within,
+    "a claim that takes the last of the budget": _up_to_the_limit,
 }
 
 

@@ -222,3 +222,60 @@ def test_a_hub_that_refuses_other_refs_gets_its_beats_in_branches(tmp_path: Path
     aq(tmp_path / "q", "add", "--engine", "shell", "true")
     aq(tmp_path / "q", "run", "--until-idle", "--host", "ada")
     assert git(hub, "rev-parse", "refs/heads/aq-hosts/ada")
+
+
+def test_a_second_queue_in_one_repository_is_refused(tmp_path: Path) -> None:
+    made = initialize(tmp_path / "q")
+    with pytest.raises(AqError, match="has a queue already, on its branch main"):
+        initialize(tmp_path / "q", branch="other")
+    assert load_config(made.paths) == made.config
+
+
+def test_a_repeated_init_keeps_to_the_branch_of_the_queue(tmp_path: Path) -> None:
+    made = initialize(tmp_path / "q", branch="jobs")
+    assert initialize(tmp_path / "q").config == made.config
+
+
+@pytest.mark.parametrize("kind", ["another repository", "a plain folder", "a work tree of another branch"])
+def test_a_folder_beside_the_code_that_is_somebody_elses_is_left_alone(tmp_path: Path, kind: str) -> None:
+    code = code_repository(tmp_path)
+    beside = tmp_path / "code-queue"
+    if kind == "another repository":
+        git(tmp_path, "init", "--quiet", "-b", "queue", "code-queue")
+    elif kind == "a plain folder":
+        beside.mkdir()
+    else:
+        git(code, "worktree", "add", "--quiet", "-b", "other", str(beside))
+    (beside / "theirs").write_text("kept\n")
+    before = sorted(path.name for path in beside.iterdir())
+    with pytest.raises(AqError, match="is in the way"):
+        initialize(code, branch="queue")
+    assert sorted(path.name for path in beside.iterdir()) == before
+
+
+def test_a_branch_with_code_does_not_become_a_queue(tmp_path: Path) -> None:
+    code_repository(tmp_path)
+    hub = tmp_path / "code.git"
+    before = git(hub, "rev-parse", "main")
+    with pytest.raises(AqError, match="a branch main that is no queue"):
+        initialize(tmp_path / "q", str(hub))
+    assert git(hub, "rev-parse", "main") == before
+
+
+def test_a_branch_with_what_a_forge_puts_there_becomes_a_queue(tmp_path: Path) -> None:
+    code = code_repository(tmp_path)
+    git(code, "mv", "a.py", "README.md")
+    git(code, "commit", "--quiet", "-m", "first words")
+    git(code, "push", "--quiet", "origin", "main")
+    assert initialize(tmp_path / "q", str(tmp_path / "code.git")).created
+
+
+def test_the_last_line_of_a_persons_files_stays_a_line(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "-b", "main", "q")
+    attributes, exclude = tmp_path / "q/.gitattributes", tmp_path / "q/.git/info/exclude"
+    attributes.write_bytes(b"# caf\xe9\n*.png binary")
+    exclude.write_bytes(b"mine")
+    initialize(tmp_path / "q")
+    initialize(tmp_path / "q")
+    assert attributes.read_bytes() == b"# caf\xe9\n*.png binary\nqueue/** -text\n"
+    assert exclude.read_bytes() == b"mine\n/logs/*/\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from aq.core.audit.auditor import Breach
@@ -35,6 +37,45 @@ def test_the_line_follows_the_queue_through_a_persons_merge(fleet: Fleet) -> Non
     assert subjects[-2].startswith("claim one")
     assert subjects[-1].startswith("Merge")
     assert breaches(fleet.hub) == []
+
+
+DATES = {"thousands of digits": "9" * 5000, "more than a number holds": "9" * 30, "no number": "soon"}
+
+
+@pytest.mark.parametrize("date", DATES.values(), ids=DATES)
+def test_a_commit_with_a_date_that_is_none_stops_nobody(fleet: Fleet, date: str) -> None:
+    tale, you = story(fleet, "ada"), fleet.you.path
+    tale.inbox("one")
+    git(you, "pull", "--quiet", "--ff-only", "origin", "main")
+    (you / "queue/inbox/mine.md").write_text(HELLO)
+    git(you, "add", ".")
+    git(you, "commit", "--quiet", "-m", "mine")
+    raw = re.sub(r"(?m)^(committer .*> )\d+", rf"\g<1>{date}", git(you, "cat-file", "commit", "HEAD"))
+    (fleet.root / "raw").write_text(raw + "\n")
+    oid = git(you, "hash-object", "-t", "commit", "-w", "--literally", str(fleet.root / "raw"))
+    git(you, "push", "--quiet", "origin", f"{oid}:main")
+    assert "mine" in fleet.you.aq("status").stdout
+    assert "mine" in fleet.you.aq("log").stdout
+    fleet.machine("ada").aq("run", "--until-idle", "--host", "ada")
+    fleet.audited = False
+
+
+def test_a_person_who_has_git_show_signatures_sees_the_log_all_the_same(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(fleet.you.path, "config", "log.showSignature", "true")
+    signer = fleet.root / "signer"
+    signer.write_text("#!/bin/sh\necho '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n")
+    signer.chmod(0o755)
+    you = fleet.you.path
+    (you / "queue/inbox/mine.md").write_text(HELLO)
+    git(you, "add", ".")
+    git(you, "-c", f"gpg.program={signer}", "commit", "--quiet", "-S", "-m", "mine")
+    git(you, "push", "--quiet", "origin", "HEAD:main")
+    assert "No signature" in git(you, "log", "-1") or "gpg" in git(you, "log", "-1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(fleet.root / "tasteful"))
+    git(you, "config", "--file", str(fleet.root / "tasteful"), "log.showSignature", "true")
+    assert "mine" in fleet.you.aq("log").stdout
 
 
 def test_what_is_wrong_is_found_from_the_middle_as_well(fleet: Fleet) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -266,6 +268,31 @@ def test_clean_removes_old_logs_and_silent_hosts_only_when_told(
     aq("clean", "--older", "0s")
     assert not folder.exists()
     assert git(fleet.hub, "for-each-ref", "refs/aq/hosts") == ""
+
+
+def test_clean_keeps_what_people_put_beside_the_logs_of_jobs(aq: Person, fleet: Fleet, told: Story) -> None:
+    told.shipped("done")
+    logs = fleet.you.path / "logs"
+    ours = [logs / "nginx" / "access.log", logs / "done" / "notes.txt"]
+    for path in ours:
+        path.parent.mkdir(parents=True)
+        path.write_text("kept\n")
+    aq("clean", "--older", "0s")
+    assert all(path.exists() for path in ours)
+    ours[1].rename(logs / "done" / "1.log")
+    aq("clean", "--older", "0s")
+    assert not (logs / "done").exists()
+
+
+def test_clean_keeps_a_log_that_was_written_to_lately(aq: Person, fleet: Fleet, told: Story) -> None:
+    told.shipped("done")
+    log = fleet.you.path / "logs" / "done" / "1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("now\n")
+    long_ago = time.time() - 86400
+    os.utime(log.parent, (long_ago, long_ago))
+    aq("clean", "--older", "1h")
+    assert log.exists()
 
 
 def test_clean_keeps_the_ref_of_a_host_that_holds_a_lease(aq: Person, fleet: Fleet, told: Story) -> None:

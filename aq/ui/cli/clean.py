@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +14,9 @@ from aq.core.units import duration_text, parse_duration
 from aq.ui.cli.common import here
 from aq.ui.out import say, tell
 from aq.wiring import Queue
+
+# What runs leave in a job's folder of logs: by epoch, a log and a folder.
+_OF_RUNS = re.compile(r"[0-9]+(\.log)?", re.ASCII)
 
 
 def clean(
@@ -47,8 +51,20 @@ def _old(path: Path, limit: float) -> bool:
 
 def _old_logs(queue: Queue, limit: float) -> list[Path]:
     root = queue.paths.clone / "logs"
-    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    return [path for path in folders if _old(path, limit) and _ended(queue, path.name)]
+    entries = list(root.iterdir()) if root.is_dir() else []
+    folders = [path for path in entries if path.is_dir() and not path.is_symlink()]
+    return [path for path in folders if _is_of_ended_job(queue, path) and _all_old(path, limit)]
+
+
+def _is_of_ended_job(queue: Queue, folder: Path) -> bool:
+    """Whether runs of a job that is over wrote this, and nobody else: people may keep logs there, too."""
+    job = queue.ledger.snapshot().find(folder.name)
+    return job is not None and job.over and all(_OF_RUNS.fullmatch(path.name) for path in folder.iterdir())
+
+
+def _all_old(folder: Path, limit: float) -> bool:
+    # A folder's own time does not change with what is written into its files.
+    return all(_old(path, limit) for path in (folder, *folder.rglob("*")) if not path.is_symlink())
 
 
 def _old_runs(queue: Queue, limit: float) -> list[Path]:

@@ -14,7 +14,9 @@ def init(
     remote: str = typer.Option(
         "", "--remote", metavar="URL", help="The hub: an empty remote, or one that has a queue."
     ),
-    branch: str = typer.Option("main", "--branch", help="The branch that is the queue."),
+    branch: str | None = typer.Option(
+        None, "--branch", help="The branch that is the queue; main, unless there is one already."
+    ),
 ) -> None:
     """Make a queue, or join one."""
     from aq.ledger.setup import initialize
