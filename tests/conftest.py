@@ -56,6 +56,7 @@ def hermetic_home(
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text(git_config)
+    (home / "host.yaml").touch()
     for name in list(os.environ):
         if name.startswith(("GIT_", "AQ_", "XDG_")):
             monkeypatch.delenv(name)

@@ -29,7 +29,7 @@ from aq.core.files.parsing import (
 from aq.core.ids import is_id, slug
 from aq.core.manifest import Priority
 from aq.core.value import Value, field
-from aq.host.place import config_path
+from aq.host.place import config_path, config_text
 
 
 def _slots(value: object) -> object:
@@ -177,14 +177,13 @@ class HostConfig(Value):
 
 def load_host_config(name: str = "", slots: int | None = None) -> HostConfig:
     """The host's settings; `name` and `slots` of the command line win. Raises InvalidFileError."""
-    path = config_path()
-    form = HostFile()
-    if path.exists():
+    form, text = HostFile(), config_text()
+    if text is not None:
         try:
-            front, lines = read_yaml(decode(path.read_bytes()))
+            front, lines = read_yaml(decode(text))
             form = validate(HostFile, Document(front, lines, ""))
         except InvalidFileError as error:
-            raise error.located(str(path)) from None
+            raise error.located(str(config_path())) from None
     chosen = name or form.name or slug(platform.node().split(".")[0] or "host", 40)
     if not is_id(chosen):
         raise AqError(f"{chosen!r} is not a host name", "use a-z, 0-9, - and _, at most 64 characters")

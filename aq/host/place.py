@@ -5,17 +5,34 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from aq.core.errors import AqError
 from aq.core.value import Value
+
+_OVERRIDE = "AQ_HOST_CONFIG"
 
 
 def config_path() -> Path:
     """Where host.yaml is; `AQ_HOST_CONFIG` overrides it."""
-    override = os.environ.get("AQ_HOST_CONFIG")
+    override = os.environ.get(_OVERRIDE)
     if override:
-        return Path(override)
+        return Path(override).expanduser()
     from platformdirs import user_config_path
 
     return user_config_path("aq", appauthor=False) / "host.yaml"
+
+
+def config_text() -> bytes | None:
+    """What host.yaml says; None where there is none. Raises AqError when one was asked for that is not
+    there: without it a host has no limits."""
+    path = config_path()
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if not os.environ.get(_OVERRIDE):
+            return None
+        raise AqError(
+            f"{_OVERRIDE} names {path}, and there is no such file", "correct the name, or unset the variable"
+        ) from None
 
 
 class TrustFiles(Value):

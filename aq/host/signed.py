@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from aq.host.place import TrustFiles, config_path, trust_files
+from aq.host.place import TrustFiles, config_text, trust_files
 
 
 def signed_mode() -> TrustFiles | None:
     """The files of trust when this machine obeys signed commits only; None when it trusts whoever can
-    push. Raises InvalidFileError."""
-    path = config_path()
-    try:
-        # The schema library takes longer to import than a short command lasts.
-        if b"trust" not in path.read_bytes():
-            return None
-    except FileNotFoundError:
+    push. Raises InvalidFileError, or AqError when host.yaml is not where it was said to be."""
+    # The schema library takes longer to import than a short command lasts.
+    if b"trust" not in (config_text() or b""):
         return None
     from aq.host.config import load_host_config
 

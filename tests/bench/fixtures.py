@@ -46,6 +46,7 @@ def hermetic(root: Path) -> Iterator[None]:
     home = root / "home"
     home.mkdir(parents=True)
     (home / ".gitconfig").write_text(_GIT_CONFIG)
+    (home / "host.yaml").touch()
     before = dict(os.environ)
     for name in list(os.environ):
         if name.startswith(("GIT_", "AQ_", "XDG_")) or name == "PYTHONDONTWRITEBYTECODE":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from aq.core.lifecycle import Stage
 from tests.support.audit import audit
 from tests.support.fleet import Fleet, git, wait_until
 from tests.support.processes import git_locks, gone, left_over, running
-from tests.support.remotes import served
+from tests.support.remotes import hook, served
 
 # A lease must outlive any stall of a busy machine here: nobody dies in these tests.
 CALM = "cadence: {preset: local, poll: 0.4s, beat: 2s, ttl: 90s, grace: 5s, patience: 0.5s}\n"
@@ -125,6 +126,64 @@ def test_a_third_ctrl_c_ends_at_once_and_takes_the_engine_along(calm: Fleet, tmp
     interrupt(process)
     assert process.wait(20) == 130
     nothing_left(tmp_path, calm.machine("ada").log)
+
+
+def test_a_terminal_that_closes_is_a_second_ctrl_c(calm: Fleet, tmp_path: Path, target: Path) -> None:
+    calm.machine("ada").drop("partial", lingering(tmp_path, "repo: target"))
+    ada = calm.machine("ada")
+    terminal, other_end = os.openpty()
+    process = subprocess.Popen(
+        (sys.executable, "-c", _ON_TERMINAL, "run", "--host", "ada"),
+        cwd=ada.path,
+        env=ada.env,
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+        start_new_session=True,
+    )
+    os.close(other_end)
+    wait_until((tmp_path / "started").exists, what="the engine")
+    os.close(terminal)
+    assert process.wait(30) == 130
+    nothing_left(tmp_path)
+    state = audit(calm.hub).jobs["partial"]
+    assert (state.stage, state.record.attempts) == (Stage.INBOX, 0)
+    assert git(target, "show", "aq/partial/1:work.txt") == "half"
+
+
+# Its standard input becomes the terminal of its session: who closes that hangs up on it.
+_ON_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from aq.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_who_started_a_host_with_nohup_may_close_the_terminal(calm: Fleet) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = calm.start("ada")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_until(lambda: "ada" in calm.you.aq("hosts").stdout, what="the first beat")
+    os.killpg(process.pid, signal.SIGHUP)
+    seen = _beat(calm)
+    wait_until(lambda: _beat(calm) != seen, what="the next beat")
+    assert process.poll() is None
+
+
+def test_ctrl_c_while_a_job_is_submitted_says_that_it_is_kept(calm: Fleet, tmp_path: Path) -> None:
+    reached = tmp_path / "reached"
+    hook(calm.hub, "pre-receive", f"touch '{reached}'; sleep 60")
+    add = ("add", "--engine", "shell", "--name", "slow", "true")
+    process = _command(calm.you.path, *add, AQ_STATE_DIR=str(calm.you.state))
+    wait_until(reached.exists, what="the push")
+    interrupt(process)
+    said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode in INTERRUPTED
+    assert re.search(r"slow-\w+ is kept here, and the next aq command submits it", said)
+    assert "interrupted" in said
 
 
 def _command(folder: Path, *args: str, out: int = subprocess.PIPE, **env: str) -> subprocess.Popen[bytes]:

@@ -9,6 +9,7 @@ import pytest
 
 from aq.core.errors import AqError, InvalidFileError
 from aq.host.config import HostConfig, config_path, load_host_config
+from aq.host.signed import signed_mode
 
 
 @pytest.fixture
@@ -49,6 +50,21 @@ def test_every_key_is_read(host_yaml: Path) -> None:
         commands=("make test", "ruff check"),
         min_disk_gib=5,
     )
+
+
+def test_a_file_that_was_asked_for_and_is_not_there_is_no_file_without_limits(
+    host_yaml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AQ_HOST_CONFIG", f"{host_yaml}l")
+    for asked in (load_host_config, signed_mode):
+        with pytest.raises(AqError, match="there is no such file"):
+            asked()
+
+
+def test_a_tilde_in_the_variable_is_the_home(host_yaml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AQ_HOST_CONFIG", "~/host.yaml")
+    host_yaml.write_text("slots: 3\n")
+    assert load_host_config().slots == 3
 
 
 def test_an_empty_file_changes_nothing(host_yaml: Path) -> None:

@@ -104,4 +104,5 @@ def equip(machine: Machine) -> Path:
     folder = machine.path.parent / f"{machine.name}.config"
     folder.mkdir(exist_ok=True)
     machine.more["AQ_HOST_CONFIG"] = str(folder / "host.yaml")
+    (folder / "host.yaml").touch()
     return folder / "host.yaml"

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from aq.core.errors import EXIT_USAGE
+from aq.core.lifecycle import Stage
 from aq.core.value import replace
 from aq.ui.checker import Question, Source, check
 from aq.ui.cli import add as adding
@@ -112,3 +114,23 @@ def test_an_add_that_another_process_submits_from_the_spool_is_told_as_added(
 
 def test_check_of_a_file_that_is_not_there_is_refused(aq: Person) -> None:
     assert "name a file that exists" in aq.refused("check", "nope.md")
+
+
+@pytest.mark.parametrize("slip", ["queue/inbox", "missing.txt", "notes/fix-login", "job.md.txt"])
+def test_a_slip_of_the_hand_is_no_prompt(aq: Person, slip: str) -> None:
+    assert slip in aq("add", slip, code=EXIT_USAGE).err
+
+
+def test_a_prompt_of_one_word_is_a_prompt(aq: Person) -> None:
+    assert aq("add", "refactor").out.startswith("added refactor-")
+
+
+def test_options_go_with_a_prompt_from_standard_input(fleet: Fleet) -> None:
+    options = ("--engine", "shell", "--priority", "high", "--verify", "make test")
+    fleet.you.aq("add", "-", "--name", "piped", *options, stdin="make the tests pass\n")
+    (job,) = fleet.snapshot().jobs(Stage.INBOX)
+    assert (job.manifest.engine, str(job.manifest.priority)) == ("shell", "high")
+    assert [check.value for check in job.manifest.verify] == ["make test"]
+    refused = fleet.you.aq("add", "-", *options, stdin=HELLO, ok=False)
+    assert refused.returncode == EXIT_USAGE
+    assert "--engine is for a prompt without front matter" in refused.stderr

@@ -101,6 +101,9 @@ def command_line(arguments: list[str]) -> int:
         completion_init()
     try:
         result = typer.main.get_command(app)(args=arguments, prog_name="aq", standalone_mode=False)
+        if result == INTERRUPTED and arguments[:1] != ["run"]:
+            # Typer makes an exit code of Ctrl-C.
+            tell("interrupted")
         return result if isinstance(result, int) else EXIT_OK
     except AqError as error:
         return tell_error(error)

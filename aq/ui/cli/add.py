@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from aq.core.operations import Operation
     from aq.core.results import Result
     from aq.wiring import Queue
+
+
+# A slash, or an ending: `notes/fix`, `fix.txt`.
+_LIKE_A_PATH = re.compile(r"/|\\|\w\.\w{1,10}$")
 
 
 def add(
@@ -44,17 +49,35 @@ def add(
     with here(intake=False) as queue:
         manifests = check(Question(tuple(sources), allow_secret))
         operations = _spooled(queue, sources, manifests, allow_secret=allow_secret)
-        return _submit(queue, operations, as_json=as_json)
+        try:
+            return _submit(queue, operations, as_json=as_json)
+        except KeyboardInterrupt:
+            for operation in operations:
+                tell(f"{operation.about} is kept here, and the next aq command submits it", "aq:")
+                tell(f"    `aq cancel {operation.about}` takes it back")
+            raise
 
 
 def _refuse_nonsense(what: list[str], keys: list[str]) -> None:
     if not what:
         raise UsageError("nothing to add", "name a file, or give the prompt as text")
+    for item in what:
+        _refuse_no_prompt(item)
     texts = [item for item in what if not _is_file(item)]
     if texts and len(what) > 1:
         raise UsageError(f"{texts[0]!r} is not a file", 'put a prompt in quotes: `aq add "fix the login"`')
     if keys and not texts and what != ["-"]:
         raise UsageError(f"--{keys[0]} is for a prompt given as text", f"write `{keys[0]}:` in the file")
+
+
+def _refuse_no_prompt(item: str) -> None:
+    """A folder, or a file that is not there, is a slip of the hand and not what an agent is to do."""
+    if item == "-" or len(item.split()) != 1 or _is_file(item):
+        return
+    if Path(item).is_dir():
+        raise UsageError(f"{item} is a folder", "name the job files in it")
+    if _LIKE_A_PATH.search(item):
+        raise UsageError(f"there is no file {item}", "a prompt of one word is written without / and .")
 
 
 def _is_file(item: str) -> bool:
@@ -66,7 +89,7 @@ def _is_file(item: str) -> bool:
 def _read(item: str, keys: dict[str, str], name: str) -> Source:
     path = Path(item)
     if item == "-":
-        return Source(name or "job", "standard input", sys.stdin.buffer.read())
+        return Source(name or "job", "standard input", _with_keys(sys.stdin.buffer.read(), keys))
     if _is_file(item):
         from aq.ledger.intake import read_plain_file
 
@@ -74,9 +97,19 @@ def _read(item: str, keys: dict[str, str], name: str) -> Source:
             return Source(name or path.name.rsplit(".", 1)[0], item, read_plain_file(path))
         except OSError as error:
             raise AqError(f"{item}: {error.strerror}", "name a file that exists") from None
-    front = "".join(f"{key}: {_quoted(value)}\n" for key, value in keys.items() if value)
-    text = f"---\n{front}---\n{item}\n" if front else f"{item}\n"
-    return Source(name or " ".join(item.split()[:5]), "the given text", text.encode())
+    return Source(
+        name or " ".join(item.split()[:5]), "the given text", _with_keys(f"{item}\n".encode(), keys)
+    )
+
+
+def _with_keys(text: bytes, keys: dict[str, str]) -> bytes:
+    """A prompt with what the options say of it."""
+    given = {key: value for key, value in keys.items() if value}
+    if given and text.lstrip().startswith(b"---"):
+        key = next(iter(given))
+        raise UsageError(f"--{key} is for a prompt without front matter", f"write `{key}:` there")
+    front = "".join(f"{key}: {_quoted(value)}\n" for key, value in given.items())
+    return f"---\n{front}---\n".encode() + text if front else text
 
 
 def _quoted(value: str) -> str:

@@ -93,6 +93,7 @@ class _Stage:
 
     def play(self) -> None:
         """The acts, in order."""
+        (self.root / "host.yaml").touch()
         self._scene("A hub and two machines, ada and bob, in " + str(self.root))
         self._prepare()
         self._scene(f"{len(_JOBS)} jobs dropped into queue/inbox, one of them with a typo")

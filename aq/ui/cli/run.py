@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -37,13 +38,14 @@ def run_host(
     ),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Say nothing but errors."),
 ) -> int:
-    """First Ctrl-C: finish what runs. Second: stop the engines, keep their work, release the jobs, and end
-    with 130."""
+    """First Ctrl-C: finish what runs. Second, or a terminal that closes: stop the engines, keep their work,
+    release the jobs, and end with 130."""
     from aq.runner import breaker
 
     say = _silence if quiet else _say
     with open_runner(Path.cwd(), host, slots, say) as runner:
-        signals = _on_signals(runner, say)
+        signals = _Signals(runner, say)
+        signals.obey()
         if wake:
             breaker.wake(runner)
         many = "s" if runner.me.slots > 1 else ""
@@ -51,7 +53,7 @@ def run_host(
         say(f"host {runner.me.host}: {runner.me.slots} slot{many}, engines: {engines}")
         _start(runner, say, patient=not (once or until_idle))
         code = _loop(runner, once=once, until_idle=until_idle)
-        return _FORCED if signals["count"] > 1 else code
+        return _FORCED if signals.count > 1 else code
 
 
 def _start(runner: Runner, say: Callable[[str], None], *, patient: bool) -> None:
@@ -88,30 +90,45 @@ def _loop(runner: Runner, *, once: bool, until_idle: bool) -> int:
     return EXIT_NEGATIVE if once and not worked else EXIT_OK
 
 
-def _on_signals(runner: Runner, say: Callable[[str], None]) -> dict[str, int]:
-    """Obey Ctrl-C and its kin; how many there were."""
-    signals = {"count": 0}
+class _Signals:
+    """Ctrl-C and its kin: how many there were, and what each asks of the runner."""
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def __init__(self, runner: Runner, say: Callable[[str], None]) -> None:
+        self.runner, self.say, self.count = runner, say, 0
+        self._on_terminal = os.isatty(sys.stderr.fileno()) if sys.stderr else False
+
+    def obey(self) -> None:
+        """From now on."""
+        signal.signal(signal.SIGINT, self._interrupt)
+        signal.signal(signal.SIGTERM, self._interrupt)
+        if DRAIN_SIGNAL != signal.SIGTERM:
+            signal.signal(DRAIN_SIGNAL, self._finish)
+        hangup = getattr(signal, "SIGHUP", None)
+        # `nohup` says that nobody is to mind it.
+        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+            signal.signal(hangup, self._hang_up)
+
+    def _interrupt(self, number: int = 0, frame: FrameType | None = None) -> None:
         del number, frame
-        signals["count"] += 1
-        if signals["count"] == 1:
-            say("finishing what runs; once more to stop it" if runner.held else "stopping")
-        elif signals["count"] == 2:
-            say("stopping the engines; their work is kept")
+        self.count += 1
+        if self.count == 1:
+            self.say("finishing what runs; once more to stop it" if self.runner.held else "stopping")
+        elif self.count == 2:
+            self.say("stopping the engines; their work is kept")
         else:
             sys.exit(_FORCED)
-        runner.stop()
+        self.runner.stop()
 
-    def finish(number: int, frame: FrameType | None) -> None:
-        if signals["count"] == 0:
-            handle(number, frame)
+    def _finish(self, number: int, frame: FrameType | None) -> None:
+        if self.count == 0:
+            self._interrupt(number, frame)
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-    if DRAIN_SIGNAL != signal.SIGTERM:
-        signal.signal(DRAIN_SIGNAL, finish)
-    return signals
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:
+        if self._on_terminal:
+            # It is gone: what is written to it is an error.
+            sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        while self.count < 2:
+            self._interrupt(number, frame)
 
 
 def _say(line: str) -> None:
