@@ -28,8 +28,7 @@ def _played(run: Run, workspace: Workspace, session: Session | None) -> Played:
     launch = engine.launch(brief)
     write_files(launch)
     watch = Watch(engine.parser(), run.limits, brief.session, session.usage if session else None)
-    watch.pause(on=run.suspended)
-    run.watch = watch
+    run.watched(watch)
     env = {**run.environment(engine.env), **launch.env}
     try:
         seen = watch if engine.verdict else None

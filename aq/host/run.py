@@ -50,6 +50,8 @@ class Run:
         self.stop_reason = ""
         self.suspended = False
         self.lasting = False
+        # Held by whoever reads or sets what the processes should do, and then does it to them.
+        self._lock = threading.Lock()
         self._steps: queue.SimpleQueue[str] = queue.SimpleQueue()
         name = f"run {order.fence.job}"
         self.thread = threading.Thread(target=course, args=(self,), name=name, daemon=True)
@@ -110,12 +112,20 @@ class Run:
             raw=self.dir.path / "output.log" if watch else None,
             confined=self.confinement.on,
         )
-        self.child = child
-        if self.stop_reason:
-            child.stop(self.stop_reason)
-        if self.suspended:
-            child.suspend()
+        with self._lock:
+            self.child = child
+            reason = self.stop_reason
+            if self.suspended:
+                child.suspend()
+        if reason:
+            child.stop(reason)
         return child
+
+    def watched(self, watch: Watch) -> None:
+        """From now on the engine's silence counts, unless it is frozen."""
+        with self._lock:
+            self.watch = watch
+            watch.pause(on=self.suspended)
 
     def next_step(self) -> str:
         """Wait for what the runner wants next."""
@@ -123,19 +133,21 @@ class Run:
 
     def stop(self, reason: str) -> None:
         """Stop the processes; a report follows. The first reason stays."""
-        self.stop_reason = self.stop_reason or reason
-        child = self.child
+        with self._lock:
+            self.stop_reason = self.stop_reason or reason
+            child = self.child
         if child:
             threading.Thread(target=child.stop, args=(reason,), daemon=True).start()
 
     def suspend(self, *, on: bool) -> None:
         """Freeze the processes, or let them go on."""
-        self.suspended = on
-        watch, child = self.watch, self.child
-        if watch:
-            watch.pause(on=on)
-        if child:
-            (child.suspend if on else child.resume)()
+        with self._lock:
+            self.suspended = on
+            watch, child = self.watch, self.child
+            if watch:
+                watch.pause(on=on)
+            if child:
+                (child.suspend if on else child.resume)()
 
     @property
     def stalled(self) -> bool:

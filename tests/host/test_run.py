@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aq.core.engine.budget import Limits
 from aq.core.lease import Fence
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.prompt import digest_of
@@ -17,6 +20,11 @@ from aq.core.settle import Ending
 from aq.core.work import Checked, Ended, Order, Report
 from aq.host.bench import Bench
 from aq.host.config import HostConfig
+from aq.host.process import Child
+from aq.host.run import Run
+from aq.host.supervise import Watch
+from aq.host.workspace import Workspace, Workspaces
+from tests.host.fakes import FakeParser
 from tests.host.targets import Target
 from tests.support.fleet import git, wait_until
 
@@ -222,6 +230,48 @@ def test_a_suspended_run_makes_no_step(table: Table) -> None:
     assert table.bench.take_reports(0.4) == []
     table.bench.suspend(FENCE, on=False)
     assert isinstance(table.report(), Ended)
+
+
+def test_a_process_that_starts_as_an_outage_ends_does_not_stay_frozen(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze, prepare = Child.suspend, Workspaces.prepare
+    others: list[threading.Thread] = []
+
+    def thaws_meanwhile(child: Child) -> None:
+        others.append(threading.Thread(target=table.bench.suspend, args=(FENCE,), kwargs={"on": False}))
+        others[0].start()
+        # Nothing may come in between: it comes before, or waits until the process stands still.
+        others[0].join(0.5)
+        freeze(child)
+
+    def in_an_outage(*args: Any) -> Workspace:
+        table.bench.suspend(FENCE, on=True)
+        return prepare(*args)
+
+    monkeypatch.setattr(Child, "suspend", thaws_meanwhile)
+    monkeypatch.setattr(Workspaces, "prepare", in_an_outage)
+    assert table.ended("sleep 0.2").outcome.ending is Ending.DONE
+    others[0].join()
+
+
+def test_an_engine_that_is_asked_as_an_outage_ends_is_not_taken_for_frozen(table: Table) -> None:
+    run = Run(table.bench.kit, table.order("true"), lambda run: None)
+    run.suspended = True
+    ends = threading.Thread(target=run.suspend, kwargs={"on": False})
+    paused: list[bool] = []
+
+    class Slow(Watch):
+        def pause(self, *, on: bool) -> None:
+            paused.append(on)
+            if len(paused) == 1:
+                ends.start()
+                ends.join(0.5)
+            super().pause(on=on)
+
+    run.watched(Slow(FakeParser(), Limits(timeout=60.0)))
+    ends.join()
+    assert paused == [True, False]
 
 
 INFRA = {
