@@ -48,13 +48,27 @@ def collect(
 
 
 def _without_secrets(data: bytes, clean: Callable[[str], str], secrets: Sequence[str]) -> bytes | None:
+    # Wide characters are letters with zeros between them, whether a mark at the start says so or not.
+    narrow = data.replace(b"\0", b"")
+    if narrow != data and _holds_secret(narrow, clean, secrets):
+        return None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return None if any(secret.encode() in data for secret in secrets if secret) else data
+        return None if _holds_secret(data, clean, secrets) else data
     cleaned = clean(text)
     # Cleaning text does more to it than that: what held no secret is kept to the letter.
-    return cleaned.encode() if cleaned.count(_TAKEN_OUT) > text.count(_TAKEN_OUT) else data
+    return cleaned.encode() if _took_out(text, cleaned) else data
+
+
+def _holds_secret(data: bytes, clean: Callable[[str], str], secrets: Sequence[str]) -> bool:
+    """Whether a known value or what looks like a secret is in bytes of any kind."""
+    text = data.decode("latin-1")
+    return any(secret.encode() in data for secret in secrets if secret) or _took_out(text, clean(text))
+
+
+def _took_out(text: str, cleaned: str) -> bool:
+    return cleaned.count(_TAKEN_OUT) > text.count(_TAKEN_OUT)
 
 
 def _write(path: Path, data: bytes) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aq.core.secrecy.secrets import redact
 from aq.host import artifacts, found
 from aq.host.artifacts import Collected, collect
 
@@ -80,6 +81,34 @@ def test_text_is_kept_without_its_secrets_and_a_binary_file_with_one_is_not(work
     (work / "b.bin").write_bytes(b"\xff" + SECRET.encode())
     assert kept(work, "a.txt", "b.bin") == Collected(("a.txt",), 1)
     assert (work.parent / "kept" / "a.txt").read_text() == "say [redacted] twice [redacted]"
+
+
+TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+BYTES = {
+    "one byte that is none of UTF-8": b"caf\xe9\n" + f"token {TOKEN}\n".encode(),
+    "right after such a byte": b"\xff" + TOKEN.encode() + b"\x00",
+    "UTF-16": f"token {TOKEN}\n".encode("utf-16"),
+    "UTF-16 from its great end": f"\ufefftoken {TOKEN}\n".encode("utf-16-be"),
+    "UTF-16 without a mark": f"token {TOKEN}\n".encode("utf-16-le"),
+    "UTF-32": f"token {TOKEN}\n".encode("utf-32"),
+    "a known value in UTF-16": f"say {SECRET}\n".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("data", BYTES.values(), ids=BYTES)
+def test_no_encoding_hides_what_looks_like_a_secret(work: Path, data: bytes) -> None:
+    (work / "a.log").write_bytes(data)
+    target = work.parent / "kept"
+    assert collect(work, ("a.log",), target, lambda text: redact(text, (SECRET,)), (SECRET,)).left_out == 1
+    assert not target.exists()
+
+
+def test_bytes_that_hold_no_secret_are_kept_to_the_letter(work: Path) -> None:
+    data = {"a.bin": bytes(range(256)) * 9, "b.txt": "a token\n".encode("utf-16"), "c.txt": b"a\0b[redacted]"}
+    for name, content in data.items():
+        (work / name).write_bytes(content)
+    assert collect(work, ("*.bin", "*.txt"), work.parent / "kept", redact).kept == tuple(data)
+    assert {name: (work.parent / "kept" / name).read_bytes() for name in data} == data
 
 
 def test_text_without_a_secret_is_kept_to_the_letter(work: Path) -> None:
