@@ -6,6 +6,7 @@ import os
 import queue
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from aq.core.job import Job
@@ -129,20 +130,18 @@ class Bench:
 
     def why_not(self, manifest: Manifest) -> str:
         """Why this host refuses a job that its offers would fit, or nothing."""
-        try:
-            return self._unfit(manifest)
-        except (OSError, RuntimeError, ValueError) as error:
-            # A path may be one that nobody may look at, turn in a circle, or be none.
-            return f"this host cannot look at what the job needs: {error}"
+        return _looked(self._unfit, manifest)
+
+    def why_not_delivering(self, manifest: Manifest) -> str:
+        """Why this host cannot deliver a job's shipped work, or nothing: no command of the job runs for it,
+        and the work is there already."""
+        return _looked(self._closed, manifest)
 
     def _unfit(self, manifest: Manifest) -> str:
         if refused := refused_command(manifest, self.config):
             return refused
-        if manifest.cwd:
-            if not os.path.isdir(manifest.cwd):
-                return f"cwd {manifest.cwd} does not exist here"
-            if refused := self.kit.refused_cwd(manifest):
-                return refused
+        if closed := self._closed(manifest):
+            return closed
         given = frozenset(f"{OFFER}{name}" for name in self.config.job_env)
         if kept_back := withheld(manifest.env, given):
             return kept_back[0]
@@ -152,3 +151,16 @@ class Bench:
         if free < self.config.min_disk_gib * 1024**3:
             return f"less than {self.config.min_disk_gib} GiB of disk is free"
         return ""
+
+    def _closed(self, manifest: Manifest) -> str:
+        if manifest.cwd and not os.path.isdir(manifest.cwd):
+            return f"cwd {manifest.cwd} does not exist here"
+        return self.kit.refused_cwd(manifest)
+
+
+def _looked(why_not: Callable[[Manifest], str], manifest: Manifest) -> str:
+    try:
+        return why_not(manifest)
+    except (OSError, RuntimeError, ValueError) as error:
+        # A path may be one that nobody may look at, turn in a circle, or be none.
+        return f"this host cannot look at what the job needs: {error}"

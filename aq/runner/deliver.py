@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aq.core.fleet import Beat
 from aq.core.job import Job
 from aq.core.operations import Delivered, Hold, Operation
-from aq.core.planning.choose import elected
+from aq.core.planning.choose import elected, staying
 from aq.core.planning.eligible import delivery_blockers
 from aq.core.work import Brought
 from aq.runner.state import State
@@ -44,16 +44,16 @@ def _later(runner: State, job: str, why: str) -> None:
 
 def _mine(runner: State, job: Job, hosts: Mapping[str, Beat]) -> bool:
     manifest = job.manifest
-    if job.record.hold or runner.why_not(job):
+    if job.record.hold or runner.why_not_delivering(job):
         return False
     if not manifest.repo:
         return True
-    able = [
-        name
+    able = {
+        name: beat
         for name, beat in hosts.items()
         if not beat.stopped and not delivery_blockers(manifest, beat.offers)
-    ]
-    return elected(able, job.id) == runner.me.host
+    }
+    return elected(staying(able), job.id) == runner.me.host
 
 
 def brought(runner: State, report: Brought) -> list[Operation]:

@@ -110,6 +110,9 @@ class BenchPort(Protocol):
     def why_not(self, manifest: Manifest) -> str:
         """Why this host refuses a job."""
 
+    def why_not_delivering(self, manifest: Manifest) -> str:
+        """Why this host cannot deliver a job's shipped work."""
+
 
 class SpoolPort(Protocol):
     """Results on disk until the queue has them."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aq.core.change import Change
 from aq.core.fleet import Beat
 from aq.core.operations import AutoShip, Operation
-from aq.core.planning.choose import elected
+from aq.core.planning.choose import elected, staying
 from aq.runner.state import State
 
 
@@ -21,6 +21,6 @@ def ships(runner: State, hosts: Mapping[str, Beat]) -> list[Operation]:
         if runner.busy(job.id):
             continue
         ship = AutoShip(**runner.now_op(), job=job.id)
-        if elected(hosts, job.id) == runner.me.host and isinstance(ship.decide(snapshot), Change):
+        if elected(staying(hosts), job.id) == runner.me.host and isinstance(ship.decide(snapshot), Change):
             operations.append(ship)
     return operations

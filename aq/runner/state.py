@@ -13,6 +13,7 @@ from aq.core.fleet import Cooling
 from aq.core.health import Breaker
 from aq.core.job import Job
 from aq.core.lease import Fence
+from aq.core.manifest import Manifest
 from aq.core.operations import Claim, Operation, Reclaim, VerifyClaim
 from aq.core.planning.plan import Memory
 from aq.core.settings import Settings
@@ -136,11 +137,12 @@ class State:
         return any(fence.job == job for fence in self.held)
 
     def why_not(self, job: Job) -> str:
-        """Why this host refuses a job, or nothing. One job must not end the loop of all."""
-        try:
-            return self.bench.why_not(job.manifest)
-        except Exception as error:
-            return f"this host cannot tell whether it may run it: {error or type(error).__name__}"
+        """Why this host refuses a job, or nothing."""
+        return _asked(self.bench.why_not, job, "run")
+
+    def why_not_delivering(self, job: Job) -> str:
+        """Why this host cannot deliver a job's shipped work, or nothing."""
+        return _asked(self.bench.why_not_delivering, job, "deliver")
 
     def slots_free(self) -> int:
         """Slots that neither a lease nor a pending claim takes."""
@@ -159,3 +161,11 @@ class State:
         """A lease is settled."""
         self.held.pop(fence, None)
         self.bench.finish(fence)
+
+
+def _asked(why_not: Callable[[Manifest], str], job: Job, what: str) -> str:
+    # One job must not end the loop of all.
+    try:
+        return why_not(job.manifest)
+    except Exception as error:
+        return f"this host cannot tell whether it may {what} it: {error or type(error).__name__}"

@@ -20,7 +20,7 @@ from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Priority
 from aq.core.operations import Claim, VerifyClaim
-from aq.core.planning.choose import rendezvous
+from aq.core.planning.choose import rendezvous, staying
 from aq.core.planning.plan import Assignment, Memory, Plan, free_slots, plan, remember
 from aq.core.record import Note, Record
 from aq.core.settings import Budgets, Pause, Settings
@@ -366,3 +366,16 @@ def test_a_job_that_needs_a_sandbox_does_not_keep_a_plain_one_of_its_kind_waitin
     planned = plan(snapshot([boxed, job("b")]), hosts(m1=2), NOW)
     assert names(planned) == {"b": "m1"}
     assert planned.waiting == {"a": "no live host can run it: m1 lacks sandbox:fs"}
+
+
+LEAVING = {
+    "nobody": ({}, []),
+    "all stay": ({"m1": False, "m2": False}, ["m1", "m2"]),
+    "one drains": ({"m1": True, "m2": False}, ["m2"]),
+    "all drain": ({"m1": True, "m2": True}, ["m1", "m2"]),
+}
+
+
+@pytest.mark.parametrize(("drains", "names"), LEAVING.values(), ids=LEAVING)
+def test_who_drains_is_elected_only_where_nobody_stays(drains: dict[str, bool], names: list[str]) -> None:
+    assert staying({name: beat(name, draining=on) for name, on in drains.items()}) == names

@@ -387,6 +387,31 @@ def test_a_host_says_why_it_refuses(tmp_path: Path, cwd: str, roots: tuple[str, 
     assert bench.why_not(Manifest(cwd=cwd.format(root=tmp_path))) == why.format(root=tmp_path)
 
 
+@pytest.mark.parametrize(("cwd", "roots", "why"), REFUSALS.values(), ids=REFUSALS)
+def test_a_host_delivers_where_it_may_go(tmp_path: Path, cwd: str, roots: tuple[str, ...], why: str) -> None:
+    bench = Bench(HostConfig("ada", roots=roots), tmp_path / "state", tmp_path / "logs")
+    assert bench.why_not_delivering(Manifest(cwd=cwd.format(root=tmp_path))) == why.format(root=tmp_path)
+
+
+RELUCTANT = {
+    "commands": {"job_commands": "off"},
+    "a full disk": {"min_disk_gib": 10**9},
+    "no sandbox": {"sandbox": "required"},
+    "variables": {},
+}
+
+
+@pytest.mark.parametrize("config", RELUCTANT.values(), ids=RELUCTANT)
+def test_what_keeps_a_host_from_running_a_job_keeps_it_from_no_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("AQ_SANDBOX", "off")
+    bench = Bench(HostConfig("ada", **config), tmp_path / "state", tmp_path / "logs")
+    asked = Manifest(engine="shell", env=("B",))
+    assert bench.why_not(asked)
+    assert bench.why_not_delivering(asked) == ""
+
+
 def test_a_variable_that_the_owner_does_not_list_is_refused(tmp_path: Path) -> None:
     bench = Bench(HostConfig("ada", job_env=("A",)), tmp_path / "state", tmp_path / "logs")
     assert bench.why_not(Manifest(env=("A", "PATH"))) == ""

@@ -9,12 +9,13 @@ import pytest
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.operations import Land
+from aq.core.planning.choose import elected
 from aq.core.value import replace
 from aq.core.work import Brought
 from aq.runner.deliver import brought
 from tests.host.forges import FakeForge
 from tests.host.targets import Target
-from tests.runner.hosts import Host, host
+from tests.runner.hosts import Host, host, waiting_job
 from tests.support.fleet import Fleet, add, claim_of, git, landed, op, perform
 
 
@@ -220,3 +221,51 @@ def test_a_delivery_that_ends_without_a_word_is_tried_again_and_not_held(
         found = archived(ada, "job")
         assert found
         assert found.record.hold is None
+
+
+# The two hosts see the same fleet, and leave this job to bob where both can do it.
+BOBS = next(f"job{n}" for n in range(99) if elected(["ada", "bob"], f"job{n}") == "bob")
+
+
+def lets_ship(one: Host, fleet: Fleet) -> None:
+    add(fleet.you.ledger(), BOBS, work("new", "x", "deliver: merge\n"))
+    one.reaches(BOBS, Stage.TESTING)
+
+
+def delivered(one: Host, other: Host) -> None:
+    def there() -> bool:
+        other.ticks(1)
+        return delivery(one, BOBS) == "delivered"
+
+    one.until(there, what="the delivery")
+
+
+def test_a_host_that_runs_no_commands_delivers(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, target: Target, hermetic_home: Path
+) -> None:
+    with host(fleet, monkeypatch) as ada:
+        lets_ship(ada, fleet)
+        config = f'repos: {{target: {target.url}}}\njob-commands: "off"\nmin-disk: 999999\n'
+        (hermetic_home / "host.yaml").write_text(config)
+        with host(fleet, monkeypatch, "bob") as bob:
+            bob.until(lambda: bob.runner.confirmed_at is not None)
+            ada.until(lambda: "bob" in ada.runner.watch.live(ada.runner.ledger.beats, 10))
+            fleet.you.aq("ship", BOBS)
+            delivered(ada, bob)
+            assert bob.heard(f"{BOBS}: delivered as ")
+
+
+def test_a_host_that_finishes_its_last_run_leaves_deliveries_to_the_others(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with host(fleet, monkeypatch) as ada:
+        lets_ship(ada, fleet)
+        with host(fleet, monkeypatch, "bob") as bob:
+            bob.until(lambda: bob.runner.confirmed_at is not None)
+            add(fleet.you.ledger(), "long", waiting_job(tmp_path / "gate", 'capabilities: ["host:bob"]\n'))
+            bob.until(lambda: bob.runner.held, what="a claim")
+            bob.runner.stop()
+            fleet.you.aq("ship", BOBS)
+            delivered(ada, bob)
+            assert bob.runner.held
+            assert ada.heard(f"{BOBS}: delivered as ")

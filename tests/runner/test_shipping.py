@@ -8,8 +8,9 @@ import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.operations import Approve, AutoShip, PauseFleet, ResumeFleet
+from aq.core.planning.choose import elected
 from tests.host.targets import Target
-from tests.runner.hosts import Host, host
+from tests.runner.hosts import Host, host, waiting_job
 from tests.support.fleet import FAST, Fleet, add, landed, op, perform
 from tests.support.story import hand_write
 
@@ -60,3 +61,24 @@ def test_two_hosts_ship_a_job_once_and_only_after_its_approval(
             op for one in (ada, bob) for op in one.runner.pending.values() if isinstance(op, AutoShip)
         ]
     assert len([line for line in fleet.events() if line.startswith("ship job")]) == 1
+
+
+def test_a_host_that_finishes_its_last_run_leaves_shipping_to_the_others(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bobs = next(f"job{n}" for n in range(99) if elected(["ada", "bob"], f"job{n}") == "bob")
+    with host(fleet, monkeypatch) as ada, host(fleet, monkeypatch, "bob") as bob:
+        bob.until(lambda: bob.runner.confirmed_at is not None)
+        you = fleet.you.ledger()
+        add(you, "long", waiting_job(tmp_path / "gate", 'capabilities: ["host:bob"]\n'))
+        bob.until(lambda: bob.runner.held, what="a claim")
+        bob.runner.stop()
+        add(you, bobs, WORK)
+
+        def done() -> bool:
+            bob.ticks(1)
+            return shipped(ada, bobs)
+
+        ada.until(done, what="the ship")
+        assert bob.runner.held
+        assert ada.heard(f"{bobs}: shipped by its review-policy")

@@ -241,3 +241,6 @@ class SimBench:
 
     def why_not(self, manifest: Manifest) -> str:
         return "less than 1 GiB of disk is free" if self.host.disk.full else ""
+
+    def why_not_delivering(self, manifest: Manifest) -> str:
+        return ""

@@ -38,6 +38,11 @@ def elected(hosts: Iterable[str], job: str) -> str:
     return max(hosts, key=lambda host: rendezvous(host, job), default="")
 
 
+def staying(hosts: Mapping[str, Beat]) -> list[str]:
+    """The hosts that do not drain or stop; all of them where none stays."""
+    return [name for name, beat in hosts.items() if not beat.draining] or list(hosts)
+
+
 class Chooser:
     """Chooses hosts, remembering what is left of each."""
 
