@@ -85,7 +85,7 @@ def baseline_of(
     if known:
         return known
     done = check()
-    restore(workspace, workspace.base)
+    restore(workspace, workspace.prepared or workspace.base)
     failed = done.failed
     if failed and failed.detail.startswith("stopped: ") and failed.detail != "stopped: timeout":
         return None
@@ -94,14 +94,14 @@ def baseline_of(
     return found
 
 
-def restore(workspace: Workspace, commit: str) -> None:
-    """Make a workspace's files those of a commit again, without what checks left in it. What git ignores
+def restore(workspace: Workspace, tree: str) -> None:
+    """Make a workspace's files those of a tree again, without what checks left in it. What git ignores
     stays: it is nobody's work, and spares the next check from making it again; so does what an engine
     keeps for itself, and any repository in it. Raises WorkspaceError."""
     assert workspace.mirror
     with Desk.at(workspace.mirror, workspace.path) as desk:
         desk.unblock()
-        desk.read("read-tree", commit)
+        desk.read("read-tree", tree)
         # It ends with 1 where files differ; the next line says which.
         git("update-index", "-q", "--refresh", cwd=desk.root, env=desk.env)
         changed = desk.read("diff-files", "--name-only", "--ignore-submodules=all", "-z")

@@ -15,7 +15,7 @@ from aq.core.errors import AqError
 from aq.core.scope import Change, Kind, is_litter, is_output
 from aq.core.value import Value
 from aq.host.repos import Mirror, WorkspaceError, git, must, read
-from aq.host.scope import changes_between
+from aq.host.scope import changes_between, entries_before
 from aq.host.seal import Seal, is_content, open_up
 
 _MAX_FILE = 1024**3
@@ -30,10 +30,12 @@ class RefusedError(AqError):
 
 
 class Left(Value):
-    """The tree of what a run left, and every change from the base."""
+    """The tree of what a run left, without what its setup made, and every change from the base. `whole` is
+    the tree of all that is there."""
 
     tree: str
     changes: tuple[Change, ...]
+    whole: str = ""
 
 
 class Desk(Value):
@@ -66,15 +68,16 @@ class Desk(Value):
     def check_out(self, commit: str) -> Seal:
         """Write a commit's files into the empty folder, and seal them."""
         must("read-tree", "--reset", "-u", commit, cwd=self.root, env=self.env)
-        return self._sealed()
+        return self.sealed()
 
     def bring(self, before: str, commit: str) -> Seal:
         """Make the files of one commit, which the index knows, those of another, and seal them."""
         if before != commit:
             must("read-tree", "-m", "-u", before, commit, cwd=self.root, env=self.env)
-        return self._sealed()
+        return self.sealed()
 
-    def _sealed(self) -> Seal:
+    def sealed(self) -> Seal:
+        """The stamps of the files that the index knows."""
         known = self.known()
         links = [path for path, mode in known.items() if mode == "160000"]
         return Seal(self.root, (path for path in known if path not in links), links)
@@ -84,13 +87,17 @@ class Desk(Value):
         listed = names(self.read("ls-files", "--stage", "-z"))
         return {path: entry[:6] for entry, _, path in (line.partition("\t") for line in listed)}
 
-    def take(self, base: str, start: str, seal: Seal, output: frozenset[str] = frozenset()) -> Left:
-        """What differs from the base, from the commit `start` on, whose files were sealed. `output` are
-        ignored paths that were there before. Raises RefusedError or WorkspaceError."""
+    def take(
+        self, base: str, start: str, seal: Seal, output: frozenset[str] = frozenset(), prepared: str = ""
+    ) -> Left:
+        """What differs from the base, from the commit `start` on, and the tree that its setup made of it,
+        whose files were sealed. `output` are ignored paths that were there before. Raises RefusedError or
+        WorkspaceError."""
+        prepared = prepared or start
         if not seal.intact():
             raise RefusedError("the workspace was replaced", "the agent must work inside its folder")
         refused = [_refusal(path, "it is neither a file nor a link") for path in self.unblock()]
-        self.read("read-tree", start)
+        self.read("read-tree", prepared)
         touched = seal.touched()
         new, more = self._new()
         refused += more
@@ -98,15 +105,37 @@ class Desk(Value):
         refused += more
         self._forget(touched.gone)
         self._add(wanted)
-        tree = self.read("write-tree").decode().strip()
-        taken = changes_between(self.mirror, start, tree)
+        whole = tree = self._written()
+        taken = changes_between(self.mirror, prepared, tree)
         recorded = {change.path for change in taken}
         refused += [
             _refusal(path, "git cannot hold such a path") for path in new if path in wanted - recorded
         ]
-        changes = taken if base == start else changes_between(self.mirror, base, tree)
         hidden = self._hidden(base, output)
-        return Left(tree, (*changes, *hidden, *refused, *self._inside(seal.submodules)))
+        if prepared != start:
+            self._give_back(start, prepared)
+            tree = self._written()
+        changes = taken if base == prepared else changes_between(self.mirror, base, tree)
+        return Left(tree, (*changes, *hidden, *refused, *self._inside(seal.submodules)), whole)
+
+    def _written(self) -> str:
+        return self.read("write-tree").decode().strip()
+
+    def _give_back(self, start: str, prepared: str) -> None:
+        """Put what the setup did, and nobody touched since, back in the index as it was before."""
+        touched = set(
+            names(self.read("diff-index", "--cached", "--name-only", "--no-renames", "-z", prepared))
+        )
+        # A file cannot stand where a folder with somebody's work is, nor the other way round.
+        taken = touched.union(*map(_above, touched))
+        back = [
+            entry
+            for path, entry in entries_before(self.mirror, start, prepared).items()
+            if path not in taken and not any(above in touched for above in _above(path))
+        ]
+        if back:
+            # What goes makes room for what comes.
+            self.read("update-index", "-z", "--index-info", data=b"".join(sorted(back)))
 
     def unblock(self) -> list[str]:
         """Remove every settings file of git's that is none, such as a pipe: git would wait for it. Comes

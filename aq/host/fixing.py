@@ -116,7 +116,7 @@ def _fixed(run: Run, done: Checks) -> Outcome:
     try:
         if workspace.mirror:
             # What the checks left there is not the engine's work.
-            restore(workspace, before.tip or workspace.start)
+            restore(workspace, run.whole)
     except (WorkspaceError, OSError) as error:
         return Outcome(Ending.INFRA, reason=f"workspace: {error}")
     if run.stop_reason:

@@ -20,7 +20,7 @@ def outcome_of(run: Run, played: Played) -> Outcome:
     """What the engine's end means."""
     facts = _facts(run, played)
     kept = keep_work(run, facts["model"], played.report.text)
-    work = kept.work
+    work, run.whole = kept.work, kept.work.whole
     facts |= {"branch": work.branch, "tip": work.tip, "pushed": work.pushed}
     facts |= {"outside": few(work.outside, run.kit.secrets)}
     facts |= {"warnings": few((*_unfinished(played), *work.warnings), run.kit.secrets)}

@@ -50,6 +50,8 @@ class Run:
         self.stop_reason = ""
         self.suspended = False
         self.lasting = False
+        # The tree of what the engine left, with what the setup made.
+        self.whole = ""
         # Held by whoever reads or sets what the processes should do, and then does it to them.
         self._lock = threading.Lock()
         self._steps: queue.SimpleQueue[str] = queue.SimpleQueue()

@@ -39,6 +39,15 @@ def changes_between(mirror: Mirror, before: str, after: str) -> tuple[Change, ..
     return tuple(found)
 
 
+def entries_before(mirror: Mirror, before: str, after: str) -> dict[str, bytes]:
+    """Every path that differs, with the entry of the earlier tree as git reads it into an index."""
+    entries, _ = _parsed(mirror.read("diff-tree", "-r", "-z", "--raw", *_PLAIN, before, after))
+    return {
+        path: f"{old_mode} {old}\t".encode() + os.fsencode(path) + b"\0"
+        for path, (_, old_mode, _, old, _) in entries.items()
+    }
+
+
 _Entry = tuple[str, str, str, str, str]
 
 

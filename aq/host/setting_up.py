@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from aq.core.errors import AqError
+from aq.host.capture import RefusedError
 from aq.host.checks import last_line
 from aq.host.logfile import note
 from aq.host.run import Run
@@ -32,7 +33,10 @@ def set_up(run: Run) -> None:
         _command(run, command)
         if key and not run.stop_reason:
             cache.keep(workspace, key)
-    run.workspace = workspace.settled()
+    try:
+        run.workspace = workspace.settled()
+    except RefusedError as error:
+        raise SetupError(f"setup: {error.what}") from error
 
 
 def _command(run: Run, command: str) -> None:

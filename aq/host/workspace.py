@@ -31,7 +31,7 @@ Message = Callable[[tuple[str, ...]], str]
 class Captured(Value):
     """The work of a run: its branch and tip on the target repository, or nothing when it changed
     nothing. `pushed` when the target repository has it; `outside` are changed paths that the job may not
-    change, `warnings` what a person should look at."""
+    change, `warnings` what a person should look at. `whole` is the tree of all that was in the workspace."""
 
     branch: str = ""
     tip: str = ""
@@ -39,6 +39,7 @@ class Captured(Value):
     outside: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    whole: str = ""
 
     @property
     def size(self) -> Totals:
@@ -49,7 +50,8 @@ class Captured(Value):
 class Workspace(Value):
     """A prepared folder. The rest is set for an isolated clone: the `base` that the work is counted
     from, and the commit whose files it started with, which holds earlier work as well for a run that
-    goes on. `output` is what git ignored before the engine began."""
+    goes on. `prepared` is the tree that its setup made of that, and `output` what git ignored before the
+    engine began."""
 
     path: Path
     mirror: Mirror | None = None
@@ -57,6 +59,7 @@ class Workspace(Value):
     start: str = ""
     seal: Seal | None = None
     output: frozenset[str] = frozenset()
+    prepared: str = ""
 
     @property
     def reads(self) -> tuple[Path, ...]:
@@ -64,19 +67,25 @@ class Workspace(Value):
         return (self.mirror.path / "objects",) if self.mirror else ()
 
     def settled(self) -> Workspace:
-        """This workspace, with all that git ignores in it now taken for granted."""
-        if self.mirror is None:
+        """This workspace, with all that is in it now taken for granted. Raises RefusedError or
+        WorkspaceError."""
+        if self.mirror is None or self.seal is None:
             return self
+        prepared = self.left().whole
+        if prepared == self.mirror.must("rev-parse", f"{self.start}^{{tree}}"):
+            prepared = ""
         with Desk.at(self.mirror, self.path) as desk:
-            desk.read("read-tree", self.start)
-            return replace(self, output=frozenset(desk.ignored()))
+            desk.read("read-tree", prepared or self.start)
+            output = frozenset(desk.ignored())
+            seal = desk.sealed() if prepared else self.seal
+        return replace(self, seal=seal, output=output, prepared=prepared)
 
     def left(self) -> Left:
         """What differs from the base now. Raises RefusedError or WorkspaceError."""
         assert self.mirror
         assert self.seal
         with Desk.at(self.mirror, self.path) as desk:
-            return desk.take(self.base, self.start, self.seal, self.output)
+            return desk.take(self.base, self.start, self.seal, self.output, self.prepared)
 
     def capture(self, branch: str, nonce: str, message: Message, allowed: tuple[str, ...] = ()) -> Captured:
         """Commit what changed on top of the base and push it as a task branch. Raises RefusedError or
@@ -85,7 +94,7 @@ class Workspace(Value):
         if mirror is None or self.seal is None:
             return Captured()
         left = self.left()
-        found = Captured(outside=outside(left.changes, allowed), changes=left.changes)
+        found = Captured(outside=outside(left.changes, allowed), changes=left.changes, whole=left.whole)
         if left.tree == mirror.must("rev-parse", f"{self.base}^{{tree}}"):
             return replace(found, warnings=_refusals(left))
         warnings = (*_refusals(left), *secret_warnings(mirror, self.base, left.tree))

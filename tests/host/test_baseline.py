@@ -13,7 +13,7 @@ import pytest
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.record import CheckResult, Suite
 from aq.core.settle import Ending, Outcome
-from aq.core.work import Ended
+from aq.core.work import Checked, Ended
 from aq.host import baseline
 from aq.host.baseline import LASTING_SECONDS, Baseline, Baselines, is_wanted, restore
 from aq.host.config import HostConfig
@@ -172,3 +172,26 @@ def test_a_stop_during_the_check_of_the_base_starts_no_engine(fake: Fake, tmp_pa
     assert (found.outcome.ending, found.outcome.reason) == (Ending.STOPPED, "stopped by the operator")
     assert fake.briefs == []
     assert list((tmp_path / "state" / "baselines").glob("*.json")) == []
+
+
+def test_the_engine_and_the_checks_find_what_the_setup_made_whether_the_base_was_known_or_not(
+    fake: Fake, target: Target
+) -> None:
+    line = "test -e made.cfg && grep -q patched README"
+    for epoch in (3, 4):
+        fence = fake.start(
+            f"{line} && echo x > new; {DONE}",
+            epoch=epoch,
+            repo="target",
+            setup="echo cfg > made.cfg; echo patched > README",
+            verify=commands(line),
+        )
+        found = wait_until(lambda: fake.bench.take_reports(0.1), 30, "the end")[0]
+        assert isinstance(found, Ended)
+        assert found.outcome.baseline == ""
+        assert git(target.bare, "diff", "--name-only", "main", found.outcome.tip) == "new"
+        fake.bench.verify(fence)
+        checked = wait_until(lambda: fake.bench.take_reports(0.1), 30, "the verdict")[0]
+        assert isinstance(checked, Checked)
+        assert [result.passed for result in checked.checks] == [True]
+        fake.bench.finish(fence)

@@ -221,3 +221,13 @@ def test_artifacts_of_a_failed_engine_are_kept_too(rounds: Rounds) -> None:
     rounds.fake.start("echo x > trace.txt; exit 3", artifacts=("trace.txt",))
     rounds.report()
     assert (rounds.fake.root / "logs" / "job" / "3" / "artifacts" / "trace.txt").exists()
+
+
+def test_a_fix_round_finds_what_the_setup_made(rounds: Rounds, target: Target) -> None:
+    line = "echo x > made; rm -f cfg; grep -qx 1 round"
+    body = f"grep -q patched README && test -e cfg && test ! -e made && {{ {COUNT} true; }}; {DONE}"
+    rounds.begin(body, setup="echo 1 > cfg; echo patched > README", verify=commands(line), repo="target")
+    fixed = rounds.fixed()
+    assert fixed.outcome.ending is Ending.DONE
+    assert git(target.bare, "show", f"{fixed.outcome.tip}:round") == "1"
+    assert git(target.bare, "diff", "--name-only", "main", fixed.outcome.tip) == "round"

@@ -16,7 +16,7 @@ from aq.core.work import Checked, Ended, Order, Report
 from aq.host.bench import Bench
 from aq.host.config import HostConfig
 from tests.host.targets import Target
-from tests.support.fleet import wait_until
+from tests.support.fleet import git, wait_until
 
 MAKE = "echo x >> count; mkdir -p deps/a; echo made > deps/a/lib; ln -s lib deps/a/link"
 
@@ -33,7 +33,7 @@ class Stage:
     def run(self, setup: str, body: str = "true", **more: object) -> Ended:
         self.epoch += 1
         fence = Fence("job", "ada", self.epoch, "abcdef")
-        keys = {name: more.pop(name) for name in ("verify", "base") if name in more}
+        keys = {name: more.pop(name) for name in ("verify", "base", "allowed_scope") if name in more}
         manifest = Manifest(engine="shell", repo="target", setup=setup, sandbox="off", **keys)  # type: ignore[arg-type]
         self.bench.start(Order(fence, 1, "shell", manifest, body, "x\n", "A job", **more))  # type: ignore[arg-type]
         found = self.report()
@@ -179,3 +179,40 @@ def test_a_verify_alone_is_set_up_as_well(stage: Stage) -> None:
     found = stage.report()
     assert isinstance(found, Checked)
     assert [result.passed for result in found.checks] == [True], found
+
+
+SEEN = "echo cfg > made; mkdir more; echo 1 > more/a; echo 2 > more/b; echo patched >> README; rm thing.lock"
+WORK = {
+    "nothing": ("true", ""),
+    "a file of its own": ("echo x > new", "A new"),
+    "what the setup made": ("echo x >> more/a", "A more/a"),
+    "what the setup changed": ("echo mine >> README", "M README"),
+    "what the setup made, taken away": ("rm more/b", ""),
+    "what the setup took away, made again": ("echo 3 > thing.lock", "M thing.lock"),
+    "a folder in place of a file of the setup": ("rm made; mkdir made; echo x > made/x", "A made/x"),
+}
+
+
+@pytest.mark.parametrize(("body", "changed"), WORK.values(), ids=WORK)
+def test_what_the_setup_did_and_nobody_touched_since_is_no_work(
+    stage: Stage, body: str, changed: str
+) -> None:
+    outcome = stage.run(SEEN, body, allowed_scope=("new", "more/*", "made/*", "thing.lock")).outcome
+    assert outcome.ending is Ending.DONE
+    assert bool(outcome.tip) is bool(changed)
+    assert outcome.outside == (("README",) if "README" in changed else ())
+    if changed:
+        found = git(stage.target.bare, "diff", "--name-status", "main", outcome.tip)
+        assert found.split() == changed.split()
+
+
+@pytest.mark.parametrize("body", ["echo x >> README/a", "echo x > README/new"])
+def test_work_in_a_folder_that_the_setup_made_of_a_file_is_kept(stage: Stage, body: str) -> None:
+    tip = stage.run("rm README; mkdir README; echo 1 > README/a; echo 2 > README/b", body).outcome.tip
+    found = git(stage.target.bare, "diff", "--no-renames", "--name-status", "main", tip).split()
+    assert found == ["D", "README", "A", body.split()[-1]]
+
+
+def test_a_setup_whose_files_cannot_be_taken_has_failed(stage: Stage) -> None:
+    outcome = stage.run("rm -rf ../work; ln -s / ../work", "touch ran").outcome
+    assert (outcome.ending, outcome.reason) == (Ending.FAILED, "setup: the workspace was replaced")
