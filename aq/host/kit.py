@@ -12,13 +12,14 @@ from msgspec.structs import force_setattr
 from aq.core.lease import Fence
 from aq.core.manifest import Manifest
 from aq.core.secrecy.scrub import scrub
-from aq.core.value import Value, field
+from aq.core.value import Value, field, replace
 from aq.core.work import Order, Report
 from aq.host.config import HostConfig
 from aq.host.confine import Confinement
 from aq.host.engines import Engine, engines
 from aq.host.environment import child_environment
 from aq.host.place import config_path, trust_files, trust_folder
+from aq.host.repos import WorkspaceError
 from aq.host.sandbox import Walls, sandbox, state_paths
 from aq.host.secret_places import refused_cwd
 from aq.host.sessions import Sessions
@@ -29,6 +30,12 @@ def own_settings(config: HostConfig) -> tuple[Path, ...]:
     """What no job may read: whoever has a key speaks for its owner."""
     files = trust_files(config.signing_key, config.host_key)
     return config_path(), trust_folder(), files.person, files.host
+
+
+def _place_of(manifest: Manifest) -> Wanted:
+    """Where a job wants to work on this host, by its own words."""
+    isolated = "workspace" in manifest.given and manifest.workspace == "isolated"
+    return Wanted(cwd=manifest.cwd, in_place=manifest.workspace == "in-place", isolated=isolated)
 
 
 class Kit(Value):
@@ -51,11 +58,10 @@ class Kit(Value):
     def wanted(self, order: Order) -> Wanted:
         """The workspace that an order needs on this host."""
         manifest = order.manifest
-        return Wanted(
+        return replace(
+            _place_of(manifest),
             source=self.config.repos.get(manifest.repo, ""),
-            cwd=manifest.cwd,
             base=manifest.base,
-            in_place=manifest.workspace == "in-place",
             under=order.under,
             start_from=order.start_from,
         )
@@ -70,20 +76,24 @@ class Kit(Value):
         return Confinement.of(manifest, self.config.sandbox, sandbox(), walls)
 
     def refused_cwd(self, manifest: Manifest) -> str:
-        """Why a job may not work in its `cwd` here, or nothing: only what would be confined is refused it."""
+        """Why a job may not work in its `cwd` here, or nothing. What may hold keys is refused only to what
+        would be confined."""
         if not manifest.cwd:
             return ""
         cwd = Path(manifest.cwd)
         if not self.config.may_enter(manifest.cwd):
             return f"cwd {cwd} is outside this host's roots"
+        try:
+            source = self.workspaces.source_of(_place_of(manifest))
+        except WorkspaceError as error:
+            return str(error)
         confinement = self.confinement(manifest)
         if not confinement.meant:
             return ""
         private = (*confinement.walls.private, *state_paths(self.states("")[1], os.environ))
         home = Path(os.environ.get("HOME") or Path.home())
         said = refused_cwd(cwd, home, private, self.config.roots)
-        wanted = Wanted(cwd=manifest.cwd, in_place=manifest.workspace == "in-place")
-        if said and cwd.is_dir() and self.workspaces.source_of(wanted):
+        if said and source:
             said = refused_cwd(cwd, home, private, self.config.roots, cloned=True)
         return said
 

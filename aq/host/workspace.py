@@ -6,6 +6,7 @@ its clone stays there."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,10 @@ from aq.core.scope import Change, Kind, Totals, outside, totals
 from aq.core.value import Value, replace
 from aq.host.agentlog import own_commits
 from aq.host.capture import Desk, Left
+from aq.host.checkout import IN_PLACE, in_repository, top_of
 from aq.host.delivery import Request, open_request, summary_of
 from aq.host.ownfiles import clear_away
-from aq.host.repos import ConflictError, Mirror, WorkspaceError, git, must
+from aq.host.repos import ConflictError, Mirror, WorkspaceError, must
 from aq.host.scope import secret_warnings
 from aq.host.seal import Seal
 from aq.host.spares import WORTH_FILES, Spare, Spares
@@ -116,14 +118,16 @@ def _refusals(left: Left) -> tuple[str, ...]:
 
 
 class Wanted(Value):
-    """What a run needs. `source` is a repository's URL or path, `cwd` a folder of this host. The
-    branches of the jobs it depends on (`under`: commits) are merged into its base (rule 9); `start_from`
-    is work of an earlier run that it goes on from."""
+    """What a run needs. `source` is a repository's URL or path, `cwd` a folder of this host, which is worked
+    in as it is when it is in no repository, unless the job asks to be `isolated`. The branches of the jobs
+    it depends on (`under`: commits) are merged into its base (rule 9); `start_from` is work of an earlier
+    run that it goes on from."""
 
     source: str = ""
     cwd: str = ""
     base: str = ""
     in_place: bool = False
+    isolated: bool = False
     under: tuple[str, ...] = ()
     start_from: str = ""
 
@@ -151,11 +155,20 @@ class Workspaces:
         self.spares.make(mirror.path, commit, check_out)
 
     def source_of(self, wanted: Wanted) -> str:
-        """The repository that the work belongs to, or nothing when it is no repository's."""
+        """The repository that the work belongs to, or nothing when it is no repository's. Raises
+        WorkspaceError for a repository that git will not look at, for a job that asks to be isolated and
+        is in none, and for a folder that is gone."""
         if not wanted.cwd:
             return wanted.source
-        top = git("rev-parse", "--show-toplevel", cwd=Path(wanted.cwd))
-        return "" if wanted.in_place or top.returncode else top.stdout.decode().strip()
+        if not os.path.isdir(wanted.cwd):
+            raise WorkspaceError(f"cwd {wanted.cwd} does not exist here")
+        if wanted.in_place:
+            return ""
+        if in_repository(Path(wanted.cwd)):
+            return top_of(Path(wanted.cwd))
+        if wanted.isolated:
+            raise WorkspaceError(f"cwd {wanted.cwd} is in no git repository", IN_PLACE)
+        return ""
 
     def prepare(self, folder: Path, wanted: Wanted, branch: str) -> Workspace:
         """The workspace for a run; without a repository or folder, an empty one. Raises

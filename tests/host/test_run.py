@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aq.core.engine.budget import Limits
+from aq.core.files.jobfile import parse_job
 from aq.core.lease import Fence
 from aq.core.manifest import Check, CheckKind, Manifest
 from aq.core.prompt import digest_of
@@ -410,6 +411,22 @@ def test_what_keeps_a_host_from_running_a_job_keeps_it_from_no_delivery(
     asked = Manifest(engine="shell", env=("B",))
     assert bench.why_not(asked)
     assert bench.why_not_delivering(asked) == ""
+
+
+def test_a_job_whose_cwd_gives_it_no_clone_is_refused_before_it_is_claimed(
+    tmp_path: Path, target: Target
+) -> None:
+    bench = Bench(HostConfig("ada"), tmp_path / "state", tmp_path / "logs")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    front = f"cwd: {plain}\nworkspace: isolated"
+    asked, _ = parse_job(f"---\n{front}\n---\nDo it.\n".encode())
+    assert f"cwd {plain} is in no git repository" in bench.why_not(asked)
+    assert bench.why_not(Manifest(cwd=str(plain))) == ""
+    assert bench.why_not(Manifest(cwd=str(target.seed))) == ""
+    (target.seed / ".git" / "HEAD").unlink()
+    assert "not a git repository" in bench.why_not(Manifest(cwd=str(target.seed)))
+    assert bench.why_not(Manifest(cwd=str(target.seed), workspace="in-place")) == ""
 
 
 def test_a_variable_that_the_owner_does_not_list_is_refused(tmp_path: Path) -> None:

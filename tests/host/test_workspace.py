@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from aq.host.repos import ConflictError, Mirror, WorkspaceError
 from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
 from tests.host.targets import Target
 from tests.support.fleet import git
+from tests.support.tools import first_in_path
 
 BRANCH = "aq/job/1"
 MESSAGE = "A job\n\nAq-Job: job\n"
@@ -99,6 +101,53 @@ def test_in_place_is_the_folder_itself_and_nothing_is_captured(desk: Desk, targe
 def test_a_folder_outside_git_is_worked_in_as_it_is(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     assert desk.prepare(cwd=str(tmp_path / "plain")) == Workspace(tmp_path / "plain")
+
+
+NO_REPOSITORY_FOR_GIT = {
+    "damaged settings": ("echo '[' > .git/config", "", "bad config line 1"),
+    "no HEAD": ("rm .git/HEAD", "", "not a git repository"),
+    "a worktree whose repository is gone": ("rm -rf .git; echo gitdir: /nowhere > .git", "", "/nowhere"),
+    "the git dir itself": ("true", ".git", "must be run in a work tree"),
+    "a folder below": ("rm .git/HEAD; mkdir -p a/b", "a/b", "not a git repository"),
+}
+
+
+@pytest.mark.parametrize(("harm", "sub", "words"), NO_REPOSITORY_FOR_GIT.values(), ids=NO_REPOSITORY_FOR_GIT)
+def test_a_repository_that_git_will_not_look_at_is_never_worked_in(
+    desk: Desk, target: Target, harm: str, sub: str, words: str
+) -> None:
+    subprocess.run(["sh", "-c", harm], cwd=target.seed, check=True)
+    cwd = str(target.seed / sub)
+    for isolated in (False, True):
+        with pytest.raises(WorkspaceError, match=re.escape(words)) as caught:
+            desk.prepare(cwd=cwd, isolated=isolated)
+        assert "in-place" in caught.value.hint
+    assert desk.prepare(cwd=cwd, in_place=True) == Workspace(Path(cwd))
+
+
+def test_a_repository_of_somebody_else_is_never_worked_in(
+    desk: Desk, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wary = desk.root / "wary"
+    wary.mkdir()
+    script = f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec "{shutil.which("git")}" "$@"\n'
+    (wary / "git").write_text(script)
+    (wary / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", first_in_path(wary))
+    with pytest.raises(WorkspaceError, match="dubious ownership"):
+        desk.prepare(cwd=str(target.seed))
+
+
+def test_a_bare_repository_is_no_folder_to_work_in(desk: Desk, target: Target) -> None:
+    for cwd in (target.bare, target.bare / "refs"):
+        with pytest.raises(WorkspaceError, match="must be run in a work tree"):
+            desk.prepare(cwd=str(cwd))
+
+
+def test_a_job_that_asks_to_be_isolated_is_not_let_into_a_plain_folder(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(WorkspaceError, match="plain is in no git repository"):
+        desk.prepare(cwd=str(tmp_path / "plain"), isolated=True)
 
 
 def test_without_repository_or_folder_there_is_an_empty_one(desk: Desk) -> None:
