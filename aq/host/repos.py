@@ -7,12 +7,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 
@@ -94,19 +97,50 @@ def git(
     data: bytes | None = None,
     timeout: float = _TIMEOUT,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git on a target repository. Raises WorkspaceError when it does not end in time."""
-    try:
-        return subprocess.run(
-            _command(*args),
-            cwd=cwd,
-            env={**environment(*args), **(env or {})},
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            input=data or b"",
-        )
-    except subprocess.TimeoutExpired:
-        raise WorkspaceError(f"git {args[0]} did not end within {timeout:g} s") from None
+    """Run git on a target repository. Raises WorkspaceError when it does not end in time; none of its helpers
+    goes on then."""
+    # Not a pipe: a helper that lives on in a session of its own (a kept ssh connection) holds it open.
+    with tempfile.TemporaryFile() as said:
+        command = _command(*args)
+        try:
+            code, out = _run(command, said, cwd, {**environment(*args), **(env or {})}, data or b"", timeout)
+        except subprocess.TimeoutExpired:
+            raise WorkspaceError(f"git {_verb(args)} did not end within {timeout:g} s") from None
+        said.seek(0)
+        return subprocess.CompletedProcess(command, code, out, said.read())
+
+
+def _run(
+    command: list[str], said: IO[bytes], cwd: Path | None, env: dict[str, str], data: bytes, timeout: float
+) -> tuple[int, bytes]:
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(data, timeout)
+        except BaseException:
+            _kill_group(process)
+            raise
+    return process.returncode, out
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    # git starts helpers (ssh, remote-https, index-pack): the whole group has to go.
+    with suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _verb(args: tuple[str, ...]) -> str:
+    return next((arg for arg in args if not arg.startswith("-")), "")
 
 
 def head(*args: str, limit: int) -> bytes:
@@ -117,10 +151,11 @@ def head(*args: str, limit: int) -> bytes:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as process:
         assert process.stdout
         data = process.stdout.read(limit)
-        process.kill()
+        _kill_group(process)
     return data
 
 
@@ -131,8 +166,7 @@ def read(
     done = git(*args, cwd=cwd, env=env, data=data)
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        what = next((arg for arg in args if not arg.startswith("-")), "")
-        raise WorkspaceError(f"git {what} failed: {words[0] if words else done.returncode}")
+        raise WorkspaceError(f"git {_verb(args)} failed: {words[0] if words else done.returncode}")
     return done.stdout
 
 

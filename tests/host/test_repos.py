@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from aq.host.repos import ConflictError, Mirror, WorkspaceError
+from aq.host.repos import git as runner_git
 from tests.host.targets import Target
-from tests.support.fleet import git
+from tests.support.fleet import git, wait_until
+from tests.support.processes import gone
 
 
 @pytest.fixture
@@ -47,6 +49,19 @@ def test_a_branch_that_was_deleted_there_is_unknown_here(mirror: Mirror, target:
 def test_a_repository_that_is_not_there_is_infrastructure(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match=r"^git fetch failed: "):
         Mirror.of(tmp_path / "mirrors", str(tmp_path / "nowhere.git"))
+
+
+def test_no_helper_of_a_git_that_ran_out_of_time_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung, note = tmp_path / "hung", tmp_path / "pid"
+    hung.write_text(f"#!/bin/sh\necho $$ > {note}.new\nmv {note}.new {note}\nexec tail -f /dev/null\n")
+    hung.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(hung))
+    with pytest.raises(WorkspaceError, match=r"^git ls-remote did not end within 2 s$"):
+        runner_git("--git-dir=/nowhere", "ls-remote", "ssh://far.invalid/r.git", timeout=2)
+    helper = int(wait_until(lambda: note.exists() and note.read_text()))
+    wait_until(lambda: gone(helper), 10)
 
 
 def test_two_sources_have_two_mirrors(tmp_path: Path, target: Target, mirror: Mirror) -> None:
