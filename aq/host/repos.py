@@ -20,6 +20,7 @@ from typing import IO
 from filelock import FileLock
 
 from aq.core.errors import AqError
+from aq.host.leftovers import clear_locks, clear_packs
 
 _ENV_KEPT = (
     "GIT_SSH",
@@ -209,8 +210,17 @@ class Mirror:
         with FileLock(f"{self.path}.lock"):
             if not (self.path / "HEAD").exists():
                 must("init", "--quiet", "--bare", str(self.path))
-            quiet = ("--quiet", "--no-tags", "--prune", "--no-write-fetch-head")
-            self.must("fetch", *quiet, "--", self.source, "+refs/heads/*:refs/target/*")
+            clear_packs(self.path)
+            try:
+                self._fetch()
+            except WorkspaceError:
+                if not clear_locks(self.path):
+                    raise
+                self._fetch()
+
+    def _fetch(self) -> None:
+        quiet = ("--quiet", "--no-tags", "--prune", "--no-write-fetch-head")
+        self.must("fetch", *quiet, "--", self.source, "+refs/heads/*:refs/target/*")
 
     def must(self, *args: str, env: dict[str, str] | None = None, data: bytes | None = None) -> str:
         """A git command on the mirror that has to work."""

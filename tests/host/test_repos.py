@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,6 +67,60 @@ def test_no_helper_of_a_git_that_ran_out_of_time_goes_on(
         runner_git("--git-dir=/nowhere", "ls-remote", "ssh://far.invalid/r.git", timeout=2)
     helper = int(wait_until(lambda: note.exists() and note.read_text()))
     wait_until(lambda: gone(helper), 10)
+
+
+def left_behind(mirror: Mirror, name: str) -> Path:
+    """A file of a git process that was killed a minute ago."""
+    path = mirror.path / name
+    path.write_text("")
+    os.utime(path, (time.time() - 60,) * 2)
+    return path
+
+
+@contextmanager
+def at_work(mirror: Mirror) -> Iterator[None]:
+    """A git process that works in the mirror."""
+    command = ["git", f"--git-dir={mirror.path}", "hash-object", "--stdin-paths"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        yield
+        assert process.stdin
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("lock", ["refs/target/main.lock", "packed-refs.lock"])
+def test_a_lock_of_a_git_that_was_killed_stops_no_fetch(mirror: Mirror, target: Target, lock: str) -> None:
+    target.push("more", "x\n", "topic")
+    mirror.fetch()
+    git(target.bare, "branch", "-D", "topic")
+    later = target.push("more", "y\n")
+    path = left_behind(mirror, lock)
+    mirror.fetch()
+    assert mirror.tip("main") == later
+    assert not mirror.does("rev-parse", "--verify", "refs/target/topic")
+    assert not path.exists()
+
+
+def test_a_lock_that_a_live_git_may_own_stays(mirror: Mirror, target: Target) -> None:
+    later = target.push("more", "x\n")
+    lock = mirror.path / "refs/target/main.lock"
+    with at_work(mirror):
+        lock.write_text("")
+        with pytest.raises(WorkspaceError, match="File exists"):
+            mirror.fetch()
+        assert lock.exists()
+        left_behind(mirror, "refs/target/main.lock")
+        mirror.fetch()
+        assert mirror.tip("main") == later
+
+
+def test_half_a_pack_goes_when_no_live_git_can_be_writing_it(mirror: Mirror) -> None:
+    old = left_behind(mirror, "objects/pack/tmp_pack_old")
+    with at_work(mirror):
+        young = mirror.path / "objects" / "pack" / "tmp_pack_young"
+        young.write_text("")
+        mirror.fetch()
+        assert young.exists()
+        assert not old.exists()
 
 
 def test_two_sources_have_two_mirrors(tmp_path: Path, target: Target, mirror: Mirror) -> None:
