@@ -262,6 +262,12 @@ class Mirror:
         """Whether the commit is here."""
         return self.does("cat-file", "-e", f"{commit}^{{commit}}")
 
+    def demand(self, work: str) -> None:
+        """Raises ConflictError when finished work is not here, after a fetch: waiting will not bring it."""
+        if not self.has(work):
+            what = f"the branch with {work[:12]} is gone from {self.source}"
+            raise ConflictError(what, "push it again, or reject the job")
+
     def merged(self, ours: str, theirs: str, message: str) -> str:
         """A commit that holds both lines: one of them when it contains the other, else a merge.
         Raises ConflictError, without having touched anything."""
@@ -305,6 +311,7 @@ class Mirror:
         words = ""
         for _ in range(_MERGE_RACES):
             self.fetch()
+            self.demand(work)
             whole = self.merged(self.tip(branch), work, message)
             push = ("push", "--quiet", "--no-verify", "--", self.source, f"{whole}:refs/heads/{branch}")
             done = git("--git-dir", str(self.path), *push)

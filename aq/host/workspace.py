@@ -221,6 +221,7 @@ class Workspaces:
         """Open a pull request for a job's branch; its URL. Raises ConflictError or WorkspaceError."""
         mirror = Mirror.of(self.mirrors, self.source_of(wanted))
         record = job.record
+        mirror.demand(record.tip)
         body = pr_body(job, summary_of(mirror, record.tip))
         base = wanted.base or mirror.default_branch
         return open_request(mirror, Request(record.branch, record.tip, base, job.title, body))

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from aq.core.job import Job
+from aq.core.lifecycle import Stage
+from aq.core.manifest import Manifest
+from aq.core.record import Record
 from aq.core.scope import Change, Kind
 from aq.host.repos import ConflictError, Mirror, WorkspaceError
 from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
@@ -290,6 +294,17 @@ def test_delivery_reaches_the_default_branch_or_the_base(desk: Desk, target: Tar
     ):
         assert desk.workspaces.deliver(wanted, tip, "m\n") == target.tip(branch)
         assert target.show(f"{branch}:new") == "kept"
+
+
+def test_work_whose_branch_is_gone_everywhere_is_for_a_person(desk: Desk, target: Target) -> None:
+    tip = "1" * 40
+    job = Job("job", Stage.SHIPPED, "shipped", "", Manifest(), record=Record(branch=BRANCH, tip=tip))
+    for deliver in (
+        lambda wanted: desk.workspaces.deliver(wanted, tip, "m\n"),
+        lambda wanted: desk.workspaces.ask_for(wanted, job),
+    ):
+        with pytest.raises(ConflictError, match="the branch with 111111111111 is gone from"):
+            deliver(Wanted(source=target.url))
 
 
 def test_what_an_earlier_run_left_in_a_lasting_folder_is_no_obstacle(desk: Desk, target: Target) -> None:

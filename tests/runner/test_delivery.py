@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,24 @@ def test_a_conflict_holds_the_delivery_until_a_person_resumes_it(
         # The file was removed on main and added on the branch: that merges.
         assert delivery(ada, "job") == "delivered"
         assert target.show("main:new") == "x"
+
+
+def test_a_delivery_whose_branch_is_gone_everywhere_is_held_for_a_person(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, target: Target
+) -> None:
+    with host(fleet, monkeypatch) as ada:
+        add(fleet.you.ledger(), "job", work("new", "x", "deliver: merge\n"))
+        ada.reaches("job", Stage.TESTING)
+        git(target.bare, "branch", "-D", "aq/job/1")
+        git(target.bare, "gc", "--quiet", "--prune=now")
+        shutil.rmtree(ada.runner.bench.kit.workspaces.mirrors)  # type: ignore[attr-defined]
+        fleet.you.aq("ship", "job")
+
+        def held() -> str:
+            found = archived(ada, "job")
+            return found.record.hold.text if found and found.record.hold else ""
+
+        assert "is gone from" in ada.until(held, what="a hold")
 
 
 def test_a_dependant_starts_from_its_dependencys_branch(
