@@ -13,7 +13,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,7 @@ from aq.host.leftovers import clear_locks, clear_packs
 _ENV_KEPT = (
     "GIT_SSH",
     "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
     "GIT_SSL_CAINFO",
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_SYSTEM",
@@ -70,8 +71,21 @@ class ConflictError(AqError):
 
 def environment(*args: str) -> dict[str, str]:
     """What a git command of ours may see of this process's environment."""
+    base = _own_settings()
+    local = _REMOTE.isdisjoint(args)
+    # A command of ours would go before any other way to reach a remote.
+    if base.keys().isdisjoint(("GIT_SSH", "GIT_SSH_COMMAND")) and (local or not chose_ssh()):
+        base["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
+    if local:
+        base |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        base.pop("GIT_CONFIG_SYSTEM", None)
+    return base
+
+
+def _own_settings() -> dict[str, str]:
+    """The environment in which git reads the user's settings."""
     base = {name: v for name, v in os.environ.items() if not name.startswith("GIT_") or name in _ENV_KEPT}
-    base |= {
+    return base | {
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
@@ -79,11 +93,17 @@ def environment(*args: str) -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_ATTR_NOSYSTEM": "1",
     }
-    if _REMOTE.isdisjoint(args):
-        base |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        base.pop("GIT_CONFIG_SYSTEM", None)
-    base.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-    return base
+
+
+@lru_cache(maxsize=1)
+def chose_ssh() -> bool:
+    """Whether the user's git settings say by which ssh a remote is reached; they are asked once."""
+    asked = _command("config", "--get", "core.sshCommand")
+    # At the root of the file system: no repository's own settings count.
+    found = subprocess.run(
+        asked, cwd=os.sep, env=_own_settings(), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    return bool(found.stdout.strip())
 
 
 def _command(*args: str) -> list[str]:

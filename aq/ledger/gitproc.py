@@ -54,6 +54,7 @@ _FIXED = {
     "GIT_PAGER": "cat",
     "GCM_INTERACTIVE": "never",
 }
+_REMOTE = frozenset({"fetch", "push", "ls-remote", "clone"})
 LOCAL_TIMEOUT = 120.0
 KILLED = -1
 
@@ -78,9 +79,23 @@ def git_binary() -> str:
 def scrubbed(environ: Mapping[str, str], **more: str) -> dict[str, str]:
     """An environment for a git child."""
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _KEPT}
-    if "GIT_SSH_COMMAND" not in env and "GIT_SSH" not in env:
-        env["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
     return {**env, **_FIXED, **more}
+
+
+def _reaching(args: list[str], env: dict[str, str]) -> dict[str, str]:
+    """The environment for a command, with what keeps ssh from asking: a command of ours would go before any
+    other that the person chose."""
+    if _REMOTE.isdisjoint(args) or "GIT_SSH_COMMAND" in env or "GIT_SSH" in env or chose_ssh():
+        return env
+    return {**env, "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+
+
+@lru_cache(maxsize=1)
+def chose_ssh() -> bool:
+    """Whether the person's git settings say by which ssh a remote is reached; they are asked once."""
+    # At the root of the file system: no repository's own settings count.
+    found = run(["config", "--get", "core.sshCommand"], cwd=Path(os.sep))
+    return bool(found.out.strip())
 
 
 def spawn(
@@ -146,7 +161,7 @@ def _run(
     process = subprocess.Popen(
         [git_binary(), *args],
         cwd=cwd,
-        env=scrubbed(os.environ, **env),
+        env=_reaching(args, scrubbed(os.environ, **env)),
         stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=err,
