@@ -179,7 +179,9 @@ class JobFile(Strict):
         validation_alias=AliasChoices("deps", "depends_on", "blocked_by"),
         description="jobs that must be shipped first; `{testing: [...]}` where that is enough",
     )
-    not_before: Moment | None = _key(None, "do not start earlier than this time, with its zone: `2026-12-01T09:00Z`", "not-before")
+    not_before: Moment | None = _key(
+        None, "do not start earlier than this time, with its zone: `2026-12-01T09:00Z`", "not-before"
+    )
     lock: Line | None = _key(None, "no two jobs with the same lock run at once, on any host")
     timeout: Duration = _key(2 * 3600, "how long the engine may run")
     budget: BudgetForm = _key(BudgetForm(), "ceilings: `{usd: 5, tokens: 2M, wall: 4h}`")
