@@ -13,8 +13,10 @@ from aq.core.event import Event
 from aq.core.layout import PAUSED, PROFILES, SETTINGS, SIGNERS, SPEND
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
+from aq.core.record import Record
 from aq.core.signers import Role, Signers
 from aq.core.value import Value
+from aq.core.writes import Rewrite, strays, words
 
 JOB = "job "
 _ANY = frozenset(Role)
@@ -61,7 +63,8 @@ class Touch(Value):
     """What a commit did to the one job that it touches. `written` when its file has other content than
     before; `copied` when that is the content of the schedule that the commit names; `approved` are the names
     that came to its approvals; `ran_on` is the host of its newest run; `auto` when hosts may ship it;
-    `tangled` is why the changes are no move at all."""
+    `was` and `now` are its records; `file` is the blob of its file, where that matters; `tangled` is why the
+    changes are no move at all."""
 
     job: str
     source: Stage | None
@@ -73,6 +76,9 @@ class Touch(Value):
     approved: tuple[str, ...] = ()
     ran_on: str = ""
     auto: bool = False
+    was: Record = Record()
+    now: Record = Record()
+    file: str = ""
     tangled: str = ""
 
 
@@ -186,7 +192,11 @@ def _legal(event: Event, touch: Touch) -> str:
     if not lease_allowed(row.lease, before=held is not None, after=holds is not None, same=held == holds):
         return f"says {event.op} {touch.job}, for which the rule is: {row.lease}"
     writes = trigger in _WRITES_FILE or (trigger is Trigger.SPAWN and touch.copied)
-    return f"says {event.op}, and changes the file of {touch.job}" if touch.written and not writes else ""
+    if touch.written and not writes:
+        return f"says {event.op}, and changes the file of {touch.job}"
+    change = Rewrite(trigger, touch.was, touch.now, touch.source, touch.target, touch.file)
+    wrong = words(trigger, strays(change))
+    return f"goes too far: {wrong}" if wrong else ""
 
 
 def _by_role(event: Event, touch: Touch, who: str, signers: Signers) -> str:

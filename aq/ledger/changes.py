@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from aq.core.audit.state import place_of
 from aq.core.event import Event
-from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, QUEUE, SETTINGS
+from aq.core.layout import JOB_SUFFIX, LEASE_SUFFIX, QUEUE, RECORD_SUFFIX, SETTINGS
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage, Trigger
 from aq.core.manifest import Manifest
@@ -108,11 +108,9 @@ class Looking:
         if event is None or len(jobs) != 1:
             return None
         sides = _sides(jobs.pop(), changes)
-        lease = "" if "lease" in sides.changed else self._lease_in(before, sides)
+        lease = "" if "lease" in sides.changed else self._beside(before, sides, LEASE_SUFFIX)
         held, holds = sides.old.get("lease", lease), sides.new.get("lease", lease)
-        was, now = (
-            self._value(Record, side.get("record", "")) or Record() for side in (sides.old, sides.new)
-        )
+        was, now = (self._value(Record, blob) or Record() for blob in self._records(before, sides))
         run, file = now.last_run, sides.new.get("md", "")
         added = Counter(note.by for note in now.approvals) - Counter(note.by for note in was.approvals)
         return Touch(
@@ -126,6 +124,9 @@ class Looking:
             approved=tuple(added.elements()),
             ran_on=run.host if run else "",
             auto=event.op == Trigger.SHIP and bool(event.host) and self._auto(file, now, before, settings),
+            was=was,
+            now=now,
+            file=file or (self._beside(before, sides, JOB_SUFFIX) if was.blob != now.blob else ""),
             tangled=sides.tangled or self._unreadable(sides),
         )
 
@@ -145,9 +146,16 @@ class Looking:
         new = entries_of(raw, self.oid_size).items()
         return any(self._unsound(oid, trees.get(name, "")) for name, (mode, oid) in new if mode == TREE_MODE)
 
-    def _lease_in(self, before: str, sides: _Sides) -> str:
-        path = f"{QUEUE}/{sides.source}/{sides.job}{LEASE_SUFFIX}"
+    def _beside(self, before: str, sides: _Sides, suffix: str) -> str:
+        """The blob of a file of the job before the commit."""
+        path = f"{QUEUE}/{sides.source}/{sides.job}{suffix}"
         return self._at(before, path) if sides.source else ""
+
+    def _records(self, before: str, sides: _Sides) -> tuple[str, str]:
+        """The blobs of the job's record before and after. One that is left behind by a move is lost."""
+        old = sides.old.get("record") or self._beside(before, sides, RECORD_SUFFIX)
+        stays = sides.source == sides.target and "record" not in sides.changed
+        return old, old if stays else sides.new.get("record", "")
 
     def _schedule(self, event: Event, before: str) -> str:
         name = event.get("Aq-Schedule")

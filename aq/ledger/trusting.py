@@ -31,7 +31,7 @@ from aq.ledger.objects import Objects
 from aq.ledger.signing import good_keys, public_key, sign
 from aq.ledger.store import write_atomic
 
-_FORMAT = f"{__version__}-1"
+_FORMAT = f"{__version__}-2"
 _KEPT = 64
 # Walking in process is cheaper than starting git up to about this many commits.
 _WALK = 32

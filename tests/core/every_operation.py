@@ -322,11 +322,21 @@ def _harmed(queue: Queue, name: str) -> None:
 
 def told() -> str:
     """The whole story."""
+    return "\n".join(line for _, lines in _played() for line in lines) + "\n"
+
+
+def changes() -> list[Change]:
+    """What the story changed."""
+    return [*_played()][-1][0].changes
+
+
+def _played() -> Iterator[tuple[Queue, list[str]]]:
     queue = Queue()
     queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=50.0, products={"billing": 40.0}))
     chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet, _gates, _trusting)
-    lines = [line for chapter in chapters for step in chapter() for line in _telling(queue, *step)]
-    return "\n".join(lines) + "\n"
+    for chapter in chapters:
+        for step in chapter():
+            yield queue, list(_telling(queue, *step))
 
 
 def _telling(queue: Queue, name: str, make: Callable[[Queue], Operation]) -> Iterator[str]:

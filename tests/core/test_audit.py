@@ -18,6 +18,7 @@ from aq.core.operations import (
     AcceptRewind,
     AutoShip,
     PauseFleet,
+    PauseJob,
     Promote,
     Reject,
     RemoveStray,
@@ -192,6 +193,13 @@ BROKEN: dict[str, tuple[Callable[[], Queue], str]] = {
 }
 
 
+def test_what_a_record_says_beyond_its_operation_is_named() -> None:
+    queue = _tested()
+    queue.do(PauseJob(**queue.common(), job="a"))
+    (found,) = audited(changed(queue, branch="evil", tip="e" * 40))
+    assert (found.clause, found.what) == ("I3", "pause-job changes the record's branch, tip")
+
+
 def _shipped_by_policy(*, paused: bool = False) -> Queue:
     queue = Queue()
     queue.small(review_policy=ReviewPolicy("auto"))
@@ -255,7 +263,10 @@ def test_a_broken_law_is_named_at_its_commit(make: Callable[[], Queue], clause: 
     auditor = Auditor(texts)
     found = [breach for commit in first + texts.commits_of(queue.changes) for breach in auditor.step(commit)]
     assert clause in clauses(found), found
-    assert {breach.commit for breach in found} == {f"c{len(queue.changes) - 1}"}
+    # A record that was forged on the way is named there, too.
+    last = f"c{len(queue.changes) - 1}"
+    assert {breach.commit for breach in found if breach.clause == clause} == {last}
+    assert {breach.clause for breach in found if breach.commit != last} <= {"I3"}
     assert all(breach.subject and breach.what for breach in found)
 
 

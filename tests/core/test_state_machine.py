@@ -45,6 +45,8 @@ from aq.core.record import Changes
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Budgets
 from aq.core.value import replace
+from aq.core.writes import strays
+from tests.core.test_writes import rewrites
 from tests.support.builders import FAILED, Queue, manifest
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -220,6 +222,7 @@ class Walk:
 
     def check(self, operation: Operation, change: Change) -> None:
         """The laws of one step."""
+        assert [found for each in rewrites([change]) if (found := strays(each))] == []
         for edit in change.jobs:
             old, new, op = edit.before, edit.after, Trigger(change.event.op)
             assert (op, old.stage if old else None, new.stage) in LEGAL

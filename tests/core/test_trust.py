@@ -9,6 +9,7 @@ import pytest
 from aq.core.event import FLEET_OPS, Event
 from aq.core.layout import PAUSED, SETTINGS, SIGNERS
 from aq.core.lifecycle import TRANSITIONS, LeaseRule, Stage, Trigger
+from aq.core.record import Record
 from aq.core.signers import Role, Signer, Signers
 from aq.core.trust import JOB, NEEDED, Changed, Deed, Touch, judge, thing_of
 from aq.core.value import replace
@@ -101,6 +102,7 @@ def test_each_move_is_obeyed_from_the_right_role_and_no_other(row: Any) -> None:
         (deed("land", "bob", LAND), "the lease is of ada"),
         (deed("land", "ada", CLAIM, target=S.REVIEW), "says land x, and does inbox to building"),
         (deed("ship", "ann", Touch("x", S.BUILDING, S.SHIPPED)), "is illegal: ship may not move"),
+        (deed("ship", "ann", replace(TESTED, now=Record(stage=S.SHIPPED, tip="e"))), "the record's tip"),
         (deed("spawn", "ada", Touch("x", None, S.INBOX, written=True)), "changes the file of x"),
         (deed("ship", "ann", replace(TESTED, tangled="its files are in several folders")), "several folders"),
         (deed("ship", "ann", replace(TESTED, target=None)), "the job vanishes"),

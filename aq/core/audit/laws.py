@@ -15,9 +15,11 @@ from aq.core.job import Job
 from aq.core.layout import SPEND
 from aq.core.lifecycle import Stage, Trigger, lease_allowed, transition
 from aq.core.overrun import is_overrun
+from aq.core.record import Record
 from aq.core.retry import MAX_LOST, MAX_PREEMPTED
 from aq.core.settings import Settings, Spend
 from aq.core.value import Value
+from aq.core.writes import Rewrite, strays, words
 
 _CLAIMS = (Trigger.CLAIM, Trigger.VERIFY_CLAIM)
 _BY_HOLDER = (
@@ -75,6 +77,14 @@ def _legal_move(step: Step) -> str:
     if not lease_allowed(row.lease, before=held is not None, after=holds is not None, same=held == holds):
         return f"{event.op} asks for: {row.lease}"
     return ""
+
+
+def _writes_its_own(step: Step) -> str:
+    """An operation changes what it is for in the record, and nothing else."""
+    trigger, after = Trigger(step.event.op), step.after
+    before, source = (step.before.record, step.before.stage) if step.before else (Record(), None)
+    change = Rewrite(trigger, before, after.record, source, after.stage, after.blob)
+    return "" if after.broken else words(trigger, strays(change))
 
 
 def _lease_where_it_belongs(step: Step) -> str:
@@ -218,6 +228,7 @@ _LAWS: tuple[tuple[str, Callable[[Step], str]], ...] = (
     ("I2", _lease_where_it_belongs),
     ("I3", _legal_move),
     ("I3", _readable),
+    ("I3", _writes_its_own),
     ("I4", _epoch),
     ("I4", _by_the_holder),
     ("I5", _claims_bounded),
