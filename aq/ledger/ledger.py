@@ -125,6 +125,10 @@ class Ledger:
         """The beats that were fetched, by this process or else by the last one that did."""
         return self.beats or load_hosts(self.store.git_dir / "aq-hosts.json")
 
+    def recall_hosts(self) -> None:
+        """Go by the beats that were fetched last, while the remote is away. To be shown, never to decide."""
+        self.beats = self.known_hosts()
+
     def fetch(self) -> None:
         """Look at the remote. Raises TryLaterError, or FrozenError when history was rewound."""
         try:

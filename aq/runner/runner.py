@@ -106,7 +106,7 @@ class Runner(State):
         if now >= self._fetch_due or slept:
             self._fetch_due = now + self.settings.cadence.poll * random.uniform(0.75, 1.25)
             self.ledger.fetch()
-            self.offline = ""
+            self._is_back()
             if self.frozen:
                 self.say("the rewind was accepted: going on")
                 self.frozen = ""
@@ -172,7 +172,7 @@ class Runner(State):
         self.pending.pop(operation.op_id, None)
         self._aside.pop(operation.op_id, None)
         if not isinstance(result, Waiting):
-            self.offline = ""
+            self._is_back()
         self.hurry, self.idle = not isinstance(result, Waiting), False
         line = self.clone.submitted(result)
         if line:
@@ -200,6 +200,11 @@ class Runner(State):
             self.say(f"{error.what}; running work goes on")
         self.offline = error.what
         presence.sent(self, self.clock.boottime())
+
+    def _is_back(self) -> None:
+        if self.offline:
+            self.say("the remote answers again")
+        self.offline = ""
 
     def _freeze(self, error: FrozenError) -> None:
         if not self.frozen:

@@ -255,8 +255,11 @@ def test_an_outage_is_no_busy_loop_and_its_result_lands_afterwards(
                 ada.runner.tick()
             assert sum(waits) > 0.2, waits
             assert len([line for line in ada.said if "running work goes on" in line]) == 1
+            assert not ada.heard("answers again")
         assert ada.reaches("job", Stage.REVIEW).record.epoch == 1
         assert not ada.runner.offline
+        ada.ticks(3)
+        assert len([line for line in ada.said if "the remote answers again" in line]) == 1
 
 
 def test_a_first_stop_finishes_what_runs_and_a_second_gives_it_back(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,15 @@ import pytest
 
 from aq.ui.cli import command_line
 from aq.ui.cli.table import COMMANDS
+from tests.support.beats import writer_of
 from tests.support.fleet import Fleet, git
 from tests.support.story import Story
 from tests.ui.conftest import Person
 
 _HEAVY = {"git", "rich", "pydantic", "typer", "yaml", "psutil", "frontmatter", "filelock", "platformdirs"}
 _MADE_UP = "made-up-secret-value"
+# What a later look at the same thing tells anew.
+_TIMES = re.compile(r"\d+s|in [\d.]+ s")
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
@@ -98,13 +102,54 @@ def test_c_acts_in_another_folder(aq: Person, tmp_path: Path, monkeypatch: pytes
     assert "inbox 0" in aq("-C", str(aq.machine.path), "status").out
 
 
-@pytest.mark.parametrize(
-    "words", [["show", "one"], ["ship", "one"], ["log"], ["hosts"], ["add", "text"]], ids=" ".join
-)
-def test_an_unreachable_hub_ends_with_75(aq: Person, told: Story, fleet: Fleet, words: list[str]) -> None:
+@pytest.mark.parametrize("words", [["ship", "one"], ["add", "text"], ["clean"], ["pause"]], ids=" ".join)
+def test_a_command_that_changes_something_ends_with_75_while_the_hub_is_away(
+    aq: Person, told: Story, fleet: Fleet, words: list[str]
+) -> None:
     told.testing("one")
+    aq("status")
     fleet.hub.rename(fleet.hub.with_suffix(".away"))
     aq.refused(*words, code=75)
+
+
+_READING = (
+    *(["show", "one"], ["log"], ["log", "one"], ["why", "one"], ["board"], ["hosts"], ["review"], ["graph"]),
+    *(["profiles"], ["plan"], ["audit"], ["check"], ["prompt", "one"]),
+)
+
+
+@pytest.mark.parametrize("words", _READING, ids=" ".join)
+def test_a_reading_command_shows_what_was_seen_last_while_the_hub_is_away(
+    aq: Person, told: Story, fleet: Fleet, words: list[str]
+) -> None:
+    told.testing("one")
+    told.ledger.perform([], writer_of(told.ledger, fleet.you.state, "eve"))
+    shown = aq(*words)
+    fleet.hub.rename(fleet.hub.with_suffix(".away"))
+    away = aq(*words)
+    assert away.err.count("showing what was seen last") == 1
+    assert _TIMES.sub("", away.out) == _TIMES.sub("", shown.out)
+
+
+@pytest.mark.parametrize("words", _READING, ids=" ".join)
+def test_a_reading_command_of_a_clone_that_saw_nothing_yet_ends_with_75(
+    aq: Person, fleet: Fleet, words: list[str]
+) -> None:
+    shutil.rmtree(fleet.you.paths.store)
+    fleet.hub.rename(fleet.hub.with_suffix(".away"))
+    aq.refused(*words, code=75)
+
+
+def test_a_file_that_was_dropped_while_the_hub_was_away_is_submitted_once_it_is_back(
+    aq: Person, fleet: Fleet
+) -> None:
+    aq("status")
+    fleet.hub.rename(fleet.hub.with_suffix(".away"))
+    fleet.you.drop("late")
+    assert "not submitted yet: late.md" in aq("log").err
+    fleet.hub.with_suffix(".away").rename(fleet.hub)
+    assert "submitted late" in aq("log").err
+    assert fleet.job("late")
 
 
 def test_what_was_added_while_the_hub_was_away_is_submitted_once_it_is_back(aq: Person, fleet: Fleet) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from aq.core.lifecycle import Stage
 from aq.core.operations import Hold
+from tests.support.beats import writer_of
 from tests.support.fleet import HELLO, Fleet, git, op, wait_until
 from tests.support.story import Story, story
 from tests.ui.conftest import Person
@@ -92,12 +93,15 @@ def test_status_shows_what_is_not_submitted_and_not_pushed(aq: Person, fleet: Fl
 
 
 def test_offline_status_asks_no_remote(aq: Person, fleet: Fleet) -> None:
+    fleet.you.ledger().perform([], writer_of(fleet.you.ledger(), fleet.you.state))
     aq("status")
     story(fleet, "elsewhere").inbox("unseen")
     fleet.hub.rename(fleet.hub.with_name("gone.git"))
     assert "unseen" not in aq("status", "--offline").out
     said = aq("status")
     assert "showing what was seen last" in said.out
+    assert "hosts 1" in said.out
+    assert "hosts 1" in aq("status", "--offline").out
 
 
 def test_show_tells_everything_about_one_job(aq: Person, told: Story) -> None:

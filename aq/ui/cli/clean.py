@@ -25,7 +25,9 @@ def clean(
 ) -> None:
     """Remove run folders and logs of ended jobs, and the refs of hosts that are gone."""
     limit = parse_duration(older)
-    with here(fetch=True) as queue:
+    with here() as queue:
+        # What is gone is judged by the queue as it is now, not as it was seen last.
+        queue.ledger.fetch()
         doomed = _old_logs(queue, limit) + _old_runs(queue, limit) + _old_setups(queue, limit)
         for path in doomed:
             if not dry_run:

@@ -27,19 +27,38 @@ def asked(by: str) -> dict[str, Any]:
 
 @contextmanager
 def here(*, fetch: bool = False, intake: bool = True) -> Iterator[Queue]:
-    """The queue of the current folder. Takes in dropped files first, unless told not to."""
+    """The queue of the current folder. Takes in dropped files first, unless told not to. With `fetch` it
+    is looked at first, for a command that only reads: see `look`."""
     with open_queue(Path.cwd()) as queue:
-        if fetch:
-            queue.ledger.fetch()
+        answered = not fetch or look(queue)
         if intake:
-            take_in(queue)
+            take_in(queue, submit=answered)
         yield queue
 
 
-def take_in(queue: Queue) -> None:
-    """Submit what was dropped. A remote that is away is only a remark: the files stay spooled."""
+def look(queue: Queue) -> bool:
+    """Ask the remote; whether it answered. One that is away is only a remark where this clone saw the queue
+    before. Raises TryLaterError where it did not."""
+    try:
+        queue.ledger.fetch()
+    except TryLaterError as error:
+        if not queue.ledger.tip:
+            raise
+        queue.ledger.recall_hosts()
+        tell(f"{error.what}: showing what was seen last")
+        return False
+    return True
+
+
+def take_in(queue: Queue, *, submit: bool = True) -> None:
+    """Submit what was dropped. A remote that is away is only a remark: the files stay spooled. One that was
+    found to be away is not asked again."""
     for line in queue.clone.take_in():
         tell(line)
+    if not submit:
+        for line in unsubmitted(queue):
+            tell(line)
+        return
     waiting = queue.clone.submissions()
     if not waiting:
         return
@@ -49,6 +68,15 @@ def take_in(queue: Queue) -> None:
             tell(f"submitted {result.change.event.job}")
         elif line:
             tell(line)
+
+
+def unsubmitted(queue: Queue) -> list[str]:
+    """What waits in the spool, a line each."""
+    return [
+        f"not submitted yet: {entry.origin or entry.operation.about}"
+        + (f" ({entry.refused})" if entry.refused else "")
+        for entry in queue.clone.spool.entries()
+    ]
 
 
 def perform(queue: Queue, operation: Operation) -> Landed | Refusal:

@@ -6,10 +6,10 @@ import sys
 
 import typer
 
-from aq.core.errors import AqError, TryLaterError
+from aq.core.errors import AqError
 from aq.core.prompt import Prompt, prompt_for
 from aq.ui.cli.common import complete_jobs, here
-from aq.ui.out import clean, say_json, tell
+from aq.ui.out import clean, say_json
 from aq.wiring import Queue
 
 
@@ -19,12 +19,7 @@ def prompt(
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with the prompt's hash."),
 ) -> None:
     """Print exactly what the job's next attempt would be given."""
-    with here(intake=not offline) as queue:
-        if not offline:
-            try:
-                queue.ledger.fetch()
-            except TryLaterError as error:
-                tell(f"{error.what}: showing what was seen last")
+    with here(fetch=not offline, intake=not offline) as queue:
         made = _prompt(queue, job)
     if as_json:
         say_json({"job": job, "sha256": made.digest, "prompt": made.text})

@@ -64,6 +64,8 @@ def _start(runner: Runner, say: Callable[[str], None], *, patient: bool) -> None
         try:
             runner.start()
             require_host_key(runner)
+            if said:
+                say("the remote answers again")
             return
         except TryLaterError as error:
             if not patient:

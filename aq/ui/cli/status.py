@@ -15,7 +15,7 @@ from aq.core.lifecycle import Stage
 from aq.core.snapshot import OPEN_STAGES
 from aq.ui.board import Board, make_board
 from aq.ui.boardtext import board_lines
-from aq.ui.cli.common import here
+from aq.ui.cli.common import here, unsubmitted
 from aq.ui.out import say, say_json
 from aq.wiring import Queue
 
@@ -60,16 +60,15 @@ def board_width() -> int:
 
 def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offline: bool = False) -> Board:
     pending: list[str] = []
-    if not offline:
+    if offline:
+        queue.ledger.recall_hosts()
+    else:
         try:
             queue.ledger.fetch()
         except TryLaterError as error:
+            queue.ledger.recall_hosts()
             pending.append(f"{error.what}: showing what was seen last")
-    pending += [
-        f"not submitted yet: {entry.origin or entry.operation.about}"
-        + (f" ({entry.refused})" if entry.refused else "")
-        for entry in queue.clone.spool.entries()
-    ]
+    pending += unsubmitted(queue)
     pending += [f"not taken in: {note.why}" for note in queue.clone.not_taken]
     pending += [f"just written, taken in after two quiet seconds: {name}" for name in queue.clone.settling]
     pending += [f"not pushed: {name}" for name in queue.clone.view.unpushed()] if not offline else []
