@@ -92,6 +92,27 @@ def test_status_shows_what_is_not_submitted_and_not_pushed(aq: Person, fleet: Fl
     assert "not pushed: queue/inbox/committed.md" in alerts
 
 
+@pytest.mark.parametrize("command", ["status", "log", "hosts"])
+def test_a_dropped_file_that_a_command_submits_is_no_obstacle_for_git_pull(
+    aq: Person, fleet: Fleet, command: str
+) -> None:
+    fleet.you.drop("dropped")
+    said = aq(command)
+    assert "submitted dropped" in said.err
+    clone = fleet.you.path
+    assert git(clone, "rev-parse", "HEAD") == fleet.tip()
+    assert git(clone, "status", "--porcelain", "--untracked-files=all") == ""
+    story(fleet, "ada").inbox("other")
+    git(clone, "pull", "--quiet")
+    assert git(clone, "rev-parse", "HEAD") == fleet.tip()
+
+
+def test_a_view_that_cannot_follow_a_submitted_file_says_why(aq: Person, fleet: Fleet) -> None:
+    fleet.you.drop("dropped")
+    git(fleet.you.path, "checkout", "--quiet", "-b", "mine")
+    assert "the clone is on mine, the queue is on main" in aq("status").err
+
+
 def test_offline_status_asks_no_remote(aq: Person, fleet: Fleet) -> None:
     fleet.you.ledger().perform([], writer_of(fleet.you.ledger(), fleet.you.state))
     aq("status")

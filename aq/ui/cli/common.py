@@ -62,12 +62,22 @@ def take_in(queue: Queue, *, submit: bool = True) -> None:
     waiting = queue.clone.submissions()
     if not waiting:
         return
+    landed = False
     for result in queue.ledger.perform(waiting):
         line = queue.clone.submitted(result)
         if isinstance(result, Landed):
+            landed = True
             tell(f"submitted {result.change.event.job}")
         elif line:
             tell(line)
+    if landed:
+        _show(queue)
+
+
+def _show(queue: Queue) -> None:
+    """Move the view to what landed: a file that is in the queue now would stand in the way of `git pull`."""
+    for line in queue.clone.refresh():
+        tell(line)
 
 
 def unsubmitted(queue: Queue) -> list[str]:
@@ -84,8 +94,7 @@ def perform(queue: Queue, operation: Operation) -> Landed | Refusal:
     result = next(r for r in queue.ledger.perform([operation]) if r.operation.op_id == operation.op_id)
     match result:
         case Landed():
-            for line in queue.clone.refresh():
-                tell(line)
+            _show(queue)
             return result
         case Refused(refusal=refusal):
             if not refusal.done:
