@@ -15,7 +15,8 @@ def main() -> int:
         return _main(sys.argv[1:])
     except KeyboardInterrupt:
         # While the command's own modules were still being imported.
-        sys.stderr.write("interrupted\n")
+        if sys.stderr:
+            sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     finally:
         # All of it goes with the process: to look for garbage once more takes a twelfth of a short
@@ -27,7 +28,8 @@ def _main(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         from aq import __version__
 
-        sys.stdout.write(f"aq {__version__}\n")
+        if sys.stdout:
+            sys.stdout.write(f"aq {__version__}\n")
         return 0
     # Importing makes a great many objects and no garbage: looking for some would take a tenth of a
     # short command's time.

@@ -33,13 +33,18 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
-def colours(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal. Python has None in the place of one that was closed by the caller."""
+    return stream is not None and stream.isatty()
+
+
+def colours(stream: TextIO | None) -> bool:
     """Whether colour is wanted on this stream."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def style(text: str, name: str, stream: TextIO | None = None) -> str:
@@ -47,18 +52,27 @@ def style(text: str, name: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m" if text and colours(stream or sys.stdout) else text
 
 
+def put(text: str) -> None:
+    """Text on standard output, if there is one, already cleaned or styled by the caller."""
+    _write(sys.stdout, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is not None:
+        stream.write(text)
+        stream.flush()
+
+
 def say(text: str = "") -> None:
     """One line on standard output, already cleaned or styled by the caller."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    put(text + "\n")
 
 
 def tell(text: str, lead: str = "", colour: str = "red") -> None:
     """One line for the person on standard error: progress and remarks, not the result. The lead comes
     first, in colour."""
     head = f"{style(lead, colour, sys.stderr)} " if lead else ""
-    sys.stderr.write(f"{head}{clean(text)}\n")
-    sys.stderr.flush()
+    _write(sys.stderr, f"{head}{clean(text)}\n")
 
 
 def tell_error(error: AqError) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
+import subprocess
+import sys
 
 import pytest
 
-from aq.ui.out import clean, columns
+from aq.ui.out import clean, columns, is_terminal
 from tests.support.fleet import Fleet
 from tests.support.story import Story
 from tests.ui.conftest import Person
@@ -106,3 +109,32 @@ def test_a_terminal_gets_colour_unless_it_is_dumb(
 
 def test_the_installed_command_prints_no_colour_through_a_pipe(fleet: Fleet) -> None:
     assert "\x1b" not in fleet.you.aq("status").stdout
+
+
+def test_a_stream_that_is_missing_is_no_terminal() -> None:
+    assert is_terminal(_Terminal())
+    assert not is_terminal(io.StringIO())
+    assert not is_terminal(None)
+
+
+@pytest.mark.parametrize("command", ["status", "prompt one", "review", "logs one", "--version"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_without_a_stream_does_its_work(
+    fleet: Fleet, told: Story, command: str, closed: str
+) -> None:
+    told.testing("one")
+    folder = fleet.you.path / "logs" / "one"
+    folder.mkdir(parents=True)
+    (folder / "1.log").write_text("the output\n")
+    fleet.you.drop("bad", "---\nengine: [\n---\nx\n")
+    done = subprocess.run(
+        ["sh", "-c", f"exec {shlex.quote(sys.executable)} -m aq {command} {closed}"],
+        cwd=fleet.you.path,
+        env=fleet.you.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not any(words in done.stderr for words in ("Traceback", "bug in aq", "Exception ignored"))
+    assert (done.stdout == "") is (">&-" in closed.split())

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from aq import __version__
 from aq.core.errors import EXIT_BUG, EXIT_OK, AqError, DiskFullError
 from aq.ui.cli.table import COMMANDS
-from aq.ui.out import tell, tell_error
+from aq.ui.out import say, tell, tell_error
 
 INTERRUPTED = 130
 _COMPLETING = "_AQ_COMPLETE"
@@ -74,7 +74,7 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
-        sys.stdout.write(f"aq {__version__}\n")
+        say(f"aq {__version__}")
         raise typer.Exit
 
 

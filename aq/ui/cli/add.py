@@ -89,7 +89,8 @@ def _is_file(item: str) -> bool:
 def _read(item: str, keys: dict[str, str], name: str) -> Source:
     path = Path(item)
     if item == "-":
-        return Source(name or "job", "standard input", _with_keys(sys.stdin.buffer.read(), keys))
+        given = sys.stdin.buffer.read() if sys.stdin else b""
+        return Source(name or "job", "standard input", _with_keys(given, keys))
     if _is_file(item):
         from aq.ledger.intake import read_plain_file
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import typer
 
 from aq.core.errors import AqError, TryLaterError
 from aq.ui.cli.common import complete_jobs, here
-from aq.ui.out import clean
+from aq.ui.out import clean, put
 from aq.wiring import Queue
 
 _TAIL_BYTES = 16 * 1024
@@ -92,8 +91,7 @@ def _print(path: Path, run: _Run | None) -> None:
         while True:
             text = file.read(65536)
             if text:
-                sys.stdout.write(clean(text))
-                sys.stdout.flush()
+                put(clean(text))
             elif over or run is None:
                 return
             else:

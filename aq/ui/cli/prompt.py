@@ -9,7 +9,7 @@ import typer
 from aq.core.errors import AqError
 from aq.core.prompt import Prompt, prompt_for
 from aq.ui.cli.common import complete_jobs, here
-from aq.ui.out import clean, say_json
+from aq.ui.out import clean, is_terminal, put, say_json
 from aq.wiring import Queue
 
 
@@ -36,10 +36,10 @@ def _prompt(queue: Queue, job: str) -> Prompt:
 
 
 def _print(text: str) -> None:
-    if sys.stdout.isatty():
-        sys.stdout.write(clean(text))
-    else:
+    if is_terminal(sys.stdout):
+        put(clean(text))
+    elif sys.stdout:
         # The very bytes, on every system: this may be piped into an engine.
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode())
-    sys.stdout.flush()
+        sys.stdout.flush()

@@ -16,7 +16,7 @@ from aq.core.gates import BEFORE_TESTING, Gate
 from aq.core.instants import instant
 from aq.core.operations import Approve, Operation, Promote, Reject, Ship
 from aq.ui.cli.common import asked, complete_jobs, here, perform, report
-from aq.ui.out import say, say_json, style, tell_error
+from aq.ui.out import is_terminal, put, say, say_json, style, tell_error
 from aq.ui.packet import Packet, packet_lines, packet_of, packets, path_lines
 from aq.wiring import Queue
 
@@ -61,7 +61,7 @@ def _waiting(queue: Queue, names: list[str]) -> list[Packet]:
 
 
 def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return is_terminal(sys.stdin) and is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
 
 
 class _Desk:
@@ -100,8 +100,7 @@ class _Desk:
     def _key(self, packet: Packet, prompt: str) -> str:
         """The key that was pressed, once it is one that means something."""
         while True:
-            sys.stdout.write(prompt)
-            sys.stdout.flush()
+            put(prompt)
             try:
                 key = typer.getchar().lower()
             except EOFError:

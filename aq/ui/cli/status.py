@@ -16,7 +16,7 @@ from aq.core.snapshot import OPEN_STAGES
 from aq.ui.board import Board, make_board
 from aq.ui.boardtext import board_lines
 from aq.ui.cli.common import here, unsubmitted
-from aq.ui.out import say, say_json
+from aq.ui.out import is_terminal, say, say_json
 from aq.wiring import Queue
 
 _LISTED = 20
@@ -55,7 +55,7 @@ def _stage(name: str) -> Stage:
 
 def board_width() -> int:
     """How wide the board may be: the terminal, or wide enough for a file."""
-    return shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 160
+    return shutil.get_terminal_size((120, 40)).columns if is_terminal(sys.stdout) else 160
 
 
 def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offline: bool = False) -> Board:
