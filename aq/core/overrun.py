@@ -13,6 +13,7 @@ from aq.core.value import names, replace
 
 OVERRUN = "budget"
 _EXAMPLE = "write it like usd=10, tokens=2M or wall=4h; several with commas"
+_HOW = {"usd": "N", "tokens": "N", "wall": "TIME"}
 
 
 def is_overrun(record: Record) -> bool:
@@ -61,8 +62,36 @@ def spent_words(budget: Budget, run: Run) -> str:
     return ", ".join(parts)
 
 
+def _reached(budget: Budget, run: Run | None) -> set[str]:
+    """The limits that a run came to, as far as its record tells. Time counts only where no amount was
+    reached: that of the record also has the run's setup in it."""
+    if run is None:
+        return set()
+    amounts = (("usd", run.usd, budget.usd), ("tokens", run.tokens, budget.tokens))
+    found = {n for n, used, limit in amounts if used is not None and limit is not None and used >= limit}
+    # Instants have whole seconds.
+    took = unix(run.ended) - unix(run.started) + 1 if run.ended else 0
+    late = not found and budget.wall is not None and took > budget.wall
+    return {"wall"} if late else found
+
+
+def raises(budget: Budget, more: Budget, run: Run | None) -> bool:
+    """Whether `more` raises each limit that the run came to; any of them where that cannot be told."""
+    limits = {name: limit for name in names(Budget) if (limit := getattr(budget, name)) is not None}
+    higher = {name for name, limit in limits.items() if (getattr(more, name) or 0) > limit}
+    return _reached(budget, run) <= higher and bool(higher or not limits)
+
+
+def more_words(budget: Budget, run: Run | None) -> str:
+    """What a person writes after `--budget` for the job to go on: the limits that its run came to."""
+    limits = [name for name in _HOW if getattr(budget, name) is not None]
+    reached = _reached(budget, run) or limits or ["usd"]
+    return ",".join(f"{name}={how}" for name, how in _HOW.items() if name in reached)
+
+
 def hold_words(job: Job, run: Run) -> str:
     """Why a job waits whose budget is spent, and what lets it go on."""
-    spent = spent_words(job.manifest.budget, run)
+    budget = job.manifest.budget
+    spent, more = spent_words(budget, run), more_words(budget, run)
     why = f"{run.reason} ({spent})" if spent else run.reason
-    return f"its budget is spent: {why}; `aq resume {job.id} --budget usd=N` gives it more"
+    return f"its budget is spent: {why}; `aq resume {job.id} --budget {more}` gives it more"

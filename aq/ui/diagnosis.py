@@ -8,7 +8,7 @@ from aq.core.fleet import Beat
 from aq.core.instants import Instant, unix
 from aq.core.job import Job
 from aq.core.lifecycle import LIVE, Stage
-from aq.core.overrun import is_overrun
+from aq.core.overrun import is_overrun, more_words
 from aq.core.planning.deps import circle_with, circular
 from aq.core.planning.eligible import dep_blockers, job_blockers
 from aq.core.snapshot import Snapshot
@@ -111,7 +111,8 @@ def _stopped(job: Job) -> Iterator[Finding]:
     """What a person or a host put on hold, and only a person lets go on."""
     record, name = job.record, job.id
     if record.hold and job.stage in LIVE:
-        more = " --budget usd=N" if is_overrun(record) else ""
+        limits = more_words(job.manifest.budget, record.last_run)
+        more = f" --budget {limits}" if is_overrun(record) else ""
         do = f"`aq show {name}`, then `aq resume {name}{more}` or `aq cancel {name}`"
         yield Finding("note", f"{name} is on hold since {record.hold.at}: {record.hold.text}", do)
     if record.pause and job.stage in LIVE:

@@ -10,7 +10,16 @@ from aq.core.leftover import start_of
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Retry
 from aq.core.operations import Cancel, Hold, Operation, PauseJob, Requeue, ResumeJob
-from aq.core.overrun import budget_words, hold_words, is_overrun, parse_budget, raised, spent_words
+from aq.core.overrun import (
+    budget_words,
+    hold_words,
+    is_overrun,
+    more_words,
+    parse_budget,
+    raised,
+    raises,
+    spent_words,
+)
 from aq.core.record import Record, Run
 from aq.core.settings import Amount, Budgets
 from aq.core.value import replace
@@ -161,3 +170,72 @@ def test_the_words_tell_each_limit_and_what_is_unknown() -> None:
     assert hold_words(job("a"), replace(run, reason="its model said so")).startswith(
         "its budget is spent: its model said so; `aq resume"
     )
+
+
+ALL = Budget(usd=1.0, tokens=500, wall=60.0)
+# What a run spent of ALL (and for how many seconds), and what it takes to go on.
+SPENT = {
+    "money": (2.0, 7, 5, "usd=N"),
+    "money to the cent": (1.0, None, 5, "usd=N"),
+    "tokens": (0.5, 501, 5, "tokens=N"),
+    "money and tokens": (1.5, 900, 5, "usd=N,tokens=N"),
+    "money, and long with its setup": (1.5, 7, 400, "usd=N"),
+    "time": (0.5, 7, 60, "wall=TIME"),
+    "nothing that can be seen": (None, 7, 5, "usd=N,tokens=N,wall=TIME"),
+}
+
+
+def spent(usd: float | None, tokens: int | None, seconds: int) -> Run:
+    return Run(1, "ada", "n", "claude", NOW, ended=later(NOW, seconds), usd=usd, tokens=tokens)
+
+
+@pytest.mark.parametrize(("usd", "tokens", "seconds", "asked"), SPENT.values(), ids=list(SPENT))
+def test_the_limit_that_was_reached_is_the_one_to_be_raised(
+    usd: float | None, tokens: int | None, seconds: int, asked: str
+) -> None:
+    run = spent(usd, tokens, seconds)
+    assert more_words(ALL, run) == asked
+    reached = asked.split(",")
+    for name, more in {
+        "usd=N": Budget(usd=3.0),
+        "tokens=N": Budget(tokens=900),
+        "wall=TIME": Budget(wall=61),
+    }.items():
+        assert raises(ALL, more, run) is (name in reached and len(reached) != 2)
+    assert raises(ALL, Budget(usd=3.0, tokens=900, wall=90.0), run)
+    assert not raises(ALL, ALL, run)
+    assert not raises(ALL, Budget(usd=0.5, tokens=400, wall=30.0), run)
+
+
+def test_a_limit_that_a_budget_does_not_have_is_not_to_be_raised() -> None:
+    run = spent(9.0, 999, 5)
+    assert more_words(Budget(tokens=500), run) == "tokens=N"
+    assert not raises(Budget(tokens=500), Budget(usd=20.0), run)
+    assert not raises(Budget(wall=60.0), Budget(usd=20.0), run)
+    assert more_words(Budget(wall=60.0), replace(run, ended=None)) == "wall=TIME"
+    # Instants have whole seconds.
+    assert more_words(Budget(usd=10.0, wall=5.5), run) == "wall=TIME"
+    assert more_words(ALL, None) == "usd=N,tokens=N,wall=TIME"
+    # A hold that somebody wrote by hand.
+    assert (more_words(Budget(), run), raises(Budget(), Budget(usd=1.0), run)) == ("usd=N", True)
+
+
+@pytest.mark.parametrize("limits", [{"usd": 0.5}, {"usd": 1.0}, {"tokens": 900}, {"wall": 3600.0}], ids=str)
+def test_a_budget_that_does_not_raise_what_was_spent_is_refused(limits: dict[str, float]) -> None:
+    queue = overrun()
+    refusal = queue.refused(more(queue, **limits), "does not raise the limit that its run came to")
+    assert "aq resume a --budget usd=N" in refusal.hint
+    assert "usd=1,tokens=500" in refusal.reason
+    assert is_overrun(queue.job().record)
+
+
+def test_a_run_that_took_its_time_asks_for_time() -> None:
+    queue = Queue()
+    fence = queue.started(budget=Budget(wall=60.0, usd=5.0))
+    queue.at = later(queue.at, 61)
+    queue.do(queue.fail_of(fence, "budget", reason="no end within its budget of 60 s", usd=0.5))
+    assert queue.job().record.hold.text.endswith("`aq resume a --budget wall=TIME` gives it more")  # type: ignore[union-attr]
+    assert "--budget wall=TIME" in queue.refused(more(queue), "its budget is spent").hint
+    queue.refused(more(queue, usd=9.0), "does not raise")
+    queue.do(more(queue, wall=3600.0))
+    assert not is_overrun(queue.job().record)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aq.core.fleet import Beat, Cooling
+from aq.core.instants import later
 from aq.core.job import Job
 from aq.core.lifecycle import Stage
 from aq.core.manifest import Budget, Deps
@@ -64,6 +65,12 @@ def _overrun(queue: Queue) -> None:
     queue.do(queue.fail_of(queue.started(budget=Budget(usd=1.0)), "budget", usd=2.0))
 
 
+def _too_long(queue: Queue) -> None:
+    fence = queue.started(budget=Budget(usd=1.0, wall=60.0))
+    queue.at = later(queue.at, 90)
+    queue.do(queue.fail_of(fence, "budget"))
+
+
 def _paused(queue: Queue) -> None:
     queue.add()
     queue.do(PauseJob(**queue.common(), job="a", message="wait"))
@@ -100,6 +107,7 @@ JOBS: dict[str, tuple[Callable[[], Snapshot], str, str, str]] = {
     "a missing profile": (lambda: queued(NO_PROFILE), "BAD", "a can never start", "add the profile"),
     "a job on hold": (lambda: _made(_held), "note", "on hold since", "`aq resume a`"),
     "a spent budget": (lambda: _made(_overrun), "note", "its budget is spent", "aq resume a --budget usd=N"),
+    "a budget of time that is spent": (lambda: _made(_too_long), "note", "on hold", "--budget wall=TIME"),
     "a paused job": (lambda: _made(_paused), "note", "a is paused by alice: wait", "aq resume a"),
     "a dependency nobody knows": (
         lambda: queued(job("a", deps=Deps(shipped=("gone",)))),

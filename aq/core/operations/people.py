@@ -12,7 +12,7 @@ from aq.core.job import Job
 from aq.core.lifecycle import BROKEN, LIVE, Stage, Trigger
 from aq.core.manifest import Budget
 from aq.core.operations.base import Asked, Operation, ended_run, missing_job, returned_spend
-from aq.core.overrun import budget_words, is_overrun, raised
+from aq.core.overrun import budget_words, is_overrun, more_words, raised, raises
 from aq.core.record import CANCELLED, REJECTED, Note, Record
 from aq.core.snapshot import Snapshot
 from aq.core.value import replace
@@ -143,14 +143,15 @@ class PauseJob(Asked, kw_only=True):
 
 
 class ResumeJob(Asked, kw_only=True):
-    """Lifts the pause or the hold of a job. One whose budget is spent needs a new `budget`, and begins a
-    new submission with it. Work outside its scope stays on hold: that takes a reason."""
+    """Lifts the pause or the hold of a job. One whose budget is spent needs a `budget` that raises
+    what its run came to, and begins a new submission with it. Work outside its scope stays on hold: that
+    takes a reason."""
 
     budget: Budget | None = None
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused when there is nothing to lift, or more money is needed, or given where none is, or only
-        the scope is in the way."""
+        """Refused when there is nothing to lift, or more money is needed, or given where none is or too
+        little, or only the scope is in the way."""
         job = self.found(snapshot, *LIVE, Stage.SHIPPED)
         if isinstance(job, Refusal):
             return job
@@ -165,7 +166,9 @@ class ResumeJob(Asked, kw_only=True):
         record = replace(job.record, pause=None, hold=kept)
         return self.change(Trigger.RESUME_JOB, job, self.placed(job, job.stage, record, job.lease))
 
-    def _raised(self, job: Job, more: Budget) -> Change:
+    def _raised(self, job: Job, more: Budget) -> Change | Refusal:
+        if not raises(job.manifest.budget, more, job.record.last_run):
+            return _not_raised(job, more)
         budget = raised(job.manifest.budget, more)
         record = replace(_back_to_inbox(job.record, self.at), budget=budget, pause=None)
         words = f"budget {budget_words(budget)}"
@@ -174,8 +177,18 @@ class ResumeJob(Asked, kw_only=True):
 
 
 def _more_money(job: Job) -> Refusal:
-    more = f"give it more, and it goes on: `aq resume {job.id} --budget usd=N` (or tokens=, wall=)"
-    return Refusal(f"{job.id} is on hold, as its budget is spent", more)
+    return Refusal(f"{job.id} is on hold, as its budget is spent", _how_more(job))
+
+
+def _not_raised(job: Job, more: Budget) -> Refusal:
+    had, given = budget_words(job.manifest.budget), budget_words(more)
+    what = f"{given} does not raise the limit that its run came to: {job.id} spent its budget of {had}"
+    return Refusal(what, _how_more(job))
+
+
+def _how_more(job: Job) -> str:
+    limits = more_words(job.manifest.budget, job.record.last_run)
+    return f"give it more, and it goes on: `aq resume {job.id} --budget {limits}`"
 
 
 def _not_spent(job: Job) -> Refusal:
