@@ -20,12 +20,19 @@ SIGNERS = "trust/signers.yaml"
 JOB_SUFFIX = ".md"
 RECORD_SUFFIX = ".record.yaml"
 LEASE_SUFFIX = ".lease.yaml"
+_NO_ATTEMPT = ("~", ".swp", ".tmp", ".draft.md", RECORD_SUFFIX, LEASE_SUFFIX)
 
 
 def folder_of(stage: Stage, at: Instant) -> str:
     """The folder of a stage, relative to `queue/`. Shipped jobs are archived by UTC day: a flat
     folder of 10 000 writes 23 times the tree bytes."""
     return f"{stage}/{day(at).replace('-', '/')}" if stage is Stage.SHIPPED else str(stage)
+
+
+def is_no_attempt(name: str) -> bool:
+    """Whether a name in the inbox is not meant as a job: hidden, a draft, left by an editor, or aq's own."""
+    autosaved = name.startswith("#") and name.endswith("#")
+    return autosaved or name.startswith(".") or name == "README.md" or name.endswith(_NO_ATTEMPT)
 
 
 class FileEdit(Value):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aq.core.instants import Instant
 from aq.core.layout import JOB_SUFFIX, QUEUE
 from aq.core.results import Result
+from aq.ledger.ignored import ignored
 from aq.ledger.intake import Intake, Noted, NotTaken
 from aq.ledger.ledger import Ledger
 from aq.ledger.paths import QueuePaths
@@ -41,6 +42,10 @@ class Clone:
         noted = self.intake.collect() if self.view.moving.mend() else Noted()
         self.not_taken, self.settling = noted.not_taken, noted.settling
         return self._once([*noted.renamed, *(f"not taken in: {note.why}" for note in noted.not_taken)])
+
+    def ignored(self) -> Iterator[str]:
+        """The files in the inbox that may be meant as jobs and are none."""
+        return ignored(self.path)
 
     def submissions(self) -> list[Operation]:
         """What waits to be submitted and was not refused before."""

@@ -8,7 +8,7 @@ from aq.core.change import Change, JobEdit, PauseEdit, Refusal
 from aq.core.codec import decode_as
 from aq.core.encoding import encode
 from aq.core.event import Event
-from aq.core.layout import FileEdit, file_edits, folder_of, names_on
+from aq.core.layout import FileEdit, file_edits, folder_of, is_no_attempt, names_on
 from aq.core.lease import Lease
 from aq.core.lifecycle import Stage
 from aq.core.settings import Amount, Pause, Spend
@@ -119,3 +119,26 @@ def test_a_lease_is_written_with_all_that_fences() -> None:
 
 def test_a_refusal_reads_as_what_and_what_to_do() -> None:
     assert (str(Refusal("no")), str(Refusal("no", "do this"))) == ("no", "no; do this")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".x.md",
+        "x.txt~",
+        "x.md.swp",
+        "x.tmp",
+        "#x.md#",
+        "README.md",
+        "x.draft.md",
+        "x.record.yaml",
+        "x.lease.yaml",
+    ],
+)
+def test_what_nobody_means_as_a_job_yet(name: str) -> None:
+    assert is_no_attempt(name)
+
+
+@pytest.mark.parametrize("name", ["x.md", "X.MD", "notes.txt", "job.markdown", "job.md.txt", "#x", "swp"])
+def test_what_somebody_may_mean_as_a_job(name: str) -> None:
+    assert not is_no_attempt(name)

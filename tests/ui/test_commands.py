@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aq.core.lifecycle import Stage
-from aq.core.operations import Hold
+from aq.core.operations import Hold, Reject
 from tests.support.beats import writer_of
 from tests.support.fleet import HELLO, Fleet, git, op, wait_until
 from tests.support.story import Story, story
@@ -111,6 +111,61 @@ def test_a_view_that_cannot_follow_a_submitted_file_says_why(aq: Person, fleet: 
     fleet.you.drop("dropped")
     git(fleet.you.path, "checkout", "--quiet", "-b", "mine")
     assert "the clone is on mine, the queue is on main" in aq("status").err
+
+
+ONLY = "(only .md files directly in the inbox are jobs)"
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "job.markdown", "job.md.txt", "sub/nested.md", "sub/deep/a.md"]
+)
+def test_a_file_that_can_never_be_a_job_is_named(aq: Person, fleet: Fleet, name: str) -> None:
+    path = fleet.you.path / "queue/inbox" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(HELLO)
+    line = f"ignored: queue/inbox/{name} {ONLY}"
+    for shown in (aq("status").out, aq("status", "--offline").out, aq("doctor").out):
+        assert shown.count(line) == 1
+        assert shown.count("ignored: ") == 1
+    assert line in aq("status", "--json").json["alerts"]
+
+
+def test_what_is_no_attempt_at_a_job_is_not_called_ignored(aq: Person, fleet: Fleet) -> None:
+    inbox = fleet.you.path / "queue/inbox"
+    (inbox / ".git-like").mkdir()
+    (inbox / "empty").mkdir()
+    for name in (".x.txt", "x.txt~", ".x.md.swp", "x.swp", "x.tmp", "#x.md#", ".git-like/x.md", "README.md"):
+        (inbox / name).write_text(HELLO)
+    (inbox / "later.draft.md").write_text(HELLO)
+    told = story(fleet)
+    told.testing("once")
+    told.do(Reject(**op(), job="once", message="more", requeue=True))
+    aq("doctor")
+    assert (inbox / "once.record.yaml").exists()
+    for command in ("status", "doctor"):
+        assert "ignored" not in aq(command).out
+
+
+def test_of_many_ignored_files_five_are_named_and_none_can_harm_a_terminal(aq: Person, fleet: Fleet) -> None:
+    folder = fleet.you.path / "queue/inbox" / "0\n\x1b[2J"
+    folder.mkdir()
+    for n in range(40):
+        (folder / f"{n:02d}.md").write_text(HELLO)
+    (folder / os.fsdecode(b"\xff.txt")).write_text(HELLO)
+    shown = aq("status").out
+    assert shown.count("ignored: queue/inbox/0 ?[2J/0") == 5
+    assert shown.count("ignored: more files in queue/inbox") == 1
+    assert "\x1b" not in shown
+    assert len(aq("doctor", "--json").json["findings"]) > 5
+
+
+def test_a_stray_file_that_was_pushed_is_named_once(aq: Person, fleet: Fleet) -> None:
+    (fleet.you.path / "queue/inbox/notes.txt").write_text("mine\n")
+    git(fleet.you.path, "add", ".")
+    git(fleet.you.path, "commit", "--quiet", "-m", "notes")
+    git(fleet.you.path, "push", "--quiet")
+    assert aq("status").out.count("notes.txt") == 1
+    assert aq("doctor", code=1).out.count("queue/inbox/notes.txt") == 1
 
 
 def test_offline_status_asks_no_remote(aq: Person, fleet: Fleet) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aq.core.change import Refusal
 from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, AqError, TryLaterError
+from aq.core.event import one_line
 from aq.core.instants import instant
 from aq.core.results import Landed, Refused, Waiting
 from aq.ui.out import clean, say, say_json, style, tell, tell_error
@@ -18,6 +20,9 @@ from aq.wiring import Queue, open_queue
 
 if TYPE_CHECKING:
     from aq.core.operations import Operation
+
+# So many ignored files are named one by one.
+_NAMED = 5
 
 
 def asked(by: str) -> dict[str, Any]:
@@ -87,6 +92,23 @@ def unsubmitted(queue: Queue) -> list[str]:
         + (f" ({entry.refused})" if entry.refused else "")
         for entry in queue.clone.spool.entries()
     ]
+
+
+def ignored(queue: Queue) -> list[str]:
+    """The first files in the inbox that may be meant as jobs and are none, a line each; but for those that
+    were pushed, which are named as strays of the queue."""
+    strays = {problem.path for problem in queue.ledger.snapshot().problems}
+    paths = (path for path in queue.clone.ignored() if not _is_or_is_below(path, strays))
+    first = list(islice(paths, _NAMED + 1))
+    lines = [
+        f"ignored: {one_line(path)} (only .md files directly in the inbox are jobs)"
+        for path in first[:_NAMED]
+    ]
+    return [*lines, *(["ignored: more files in queue/inbox"] if first[_NAMED:] else [])]
+
+
+def _is_or_is_below(path: str, strays: Collection[str]) -> bool:
+    return path in strays or any(path.startswith(f"{stray}/") for stray in strays)
 
 
 def perform(queue: Queue, operation: Operation) -> Landed | Refusal:

@@ -15,7 +15,7 @@ from aq.core.errors import AqError, FrozenError
 from aq.core.event import subject
 from aq.core.instants import instant
 from aq.core.operations import AcceptRewind, Operation, RemoveStray, Repair
-from aq.ui.cli.common import asked, perform
+from aq.ui.cli.common import asked, ignored, perform
 from aq.ui.diagnosis import queue_findings
 from aq.ui.finding import Finding
 from aq.ui.out import clean, say, say_json, style
@@ -149,6 +149,8 @@ def _look_at_queue(queue: Queue) -> list[Finding]:
         return [Finding("BAD", error.what, error.hint)]
     snapshot, now = queue.ledger.snapshot(), instant(time.time())
     found = list(queue_findings(snapshot, queue.ledger.beats, now))
+    do = "name it NAME.md and put it into queue/inbox, or take it away"
+    found += [Finding("note", line, do) for line in ignored(queue)]
     view = queue.clone.view.refresh()
     if view.behind:
         found.append(Finding("note", view.behind, "the queue itself is not harmed"))

@@ -15,7 +15,7 @@ from aq.core.lifecycle import Stage
 from aq.core.snapshot import OPEN_STAGES
 from aq.ui.board import Board, make_board
 from aq.ui.boardtext import board_lines
-from aq.ui.cli.common import here, unsubmitted
+from aq.ui.cli.common import here, ignored, unsubmitted
 from aq.ui.out import is_terminal, say, say_json
 from aq.wiring import Queue
 
@@ -70,6 +70,7 @@ def _board(queue: Queue, stages: tuple[Stage, ...], limit: int | None, *, offlin
             pending.append(f"{error.what}: showing what was seen last")
     pending += unsubmitted(queue)
     pending += [f"not taken in: {note.why}" for note in queue.clone.not_taken]
+    pending += ignored(queue)
     pending += [f"just written, taken in after two quiet seconds: {name}" for name in queue.clone.settling]
     pending += [f"not pushed: {name}" for name in queue.clone.view.unpushed()] if not offline else []
     return make_board(
