@@ -29,6 +29,7 @@ class Clone:
         self.view = View(ledger, paths.clone, paths.home / "edited", self.intake)
         self.not_taken: list[NotTaken] = []
         self.settling: list[str] = []
+        self.more = False
         self._said: set[str] = set()
 
     @property
@@ -37,10 +38,10 @@ class Clone:
         return self.intake.clone
 
     def take_in(self) -> list[str]:
-        """Copy dropped files to the spool; what to tell a person, each thing once."""
+        """Copy a portion of the dropped files to the spool; what to tell a person, each thing once."""
         # What a killed move of the view left half written was dropped by nobody.
         noted = self.intake.collect() if self.view.moving.mend() else Noted()
-        self.not_taken, self.settling = noted.not_taken, noted.settling
+        self.not_taken, self.settling, self.more = noted.not_taken, noted.settling, noted.more
         return self._once([*noted.renamed, *(f"not taken in: {note.why}" for note in noted.not_taken)])
 
     def ignored(self) -> Iterator[str]:
@@ -48,8 +49,8 @@ class Clone:
         return ignored(self.path)
 
     def submissions(self) -> list[Operation]:
-        """What waits to be submitted and was not refused before."""
-        return [entry.operation for entry in self.intake.pending() if not entry.refused]
+        """The next portion of what waits to be submitted and was not refused before."""
+        return [entry.operation for entry in self.intake.pending()]
 
     def submitted(self, result: Result) -> str:
         """Take in a result; what to tell a person."""

@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,18 @@ from aq.ledger.spool import Spool, Spooled
 from aq.ledger.store import write_atomic
 
 if TYPE_CHECKING:
-    from aq.core.operations import Add, Operation, Revise
+    from aq.core.operations import Add, Revise
 
 SETTLE_SECONDS = 2.0
 # Time of change, size, and time of the last change of anything about the file.
 _Stats = tuple[int, int, int]
 _MAX_READ = 2 * 1024 * 1024
+# How many files a pass parses, and how many operations it hands on: a host's beat waits for both.
+PORTION = 200
+
+
+class _KeyTakenError(InvalidFileError):
+    """What the queue has now speaks against a file that is in order."""
 
 
 class NotTaken(Value):
@@ -48,12 +55,14 @@ class NotTaken(Value):
 
 @dataclass
 class Noted:
-    """What intake did in one pass, for people."""
+    """What intake did in one pass, for people, and whether it left files to the next."""
 
     taken: list[str] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
     not_taken: list[NotTaken] = field(default_factory=list)
     settling: list[str] = field(default_factory=list)
+    parsed: int = 0
+    more: bool = False
 
 
 def _may_be_job(name: str) -> bool:
@@ -112,15 +121,19 @@ class Intake:
         self.inbox = clone / QUEUE / Stage.INBOX
         self.clone = clone
         self.state = state / "intake.json"
-        self.taken = self._load() | self._spooled()
+        self._copies = self._spooled()
+        copied = {name: {"blob": op.blob, "job": op.job} for name, op in self._copies.items()}
+        self.taken = self._load() | copied
+        self._unsaved = False
         self._seen = state / "intake-seen.json"
-        self._stats: dict[str, tuple[_Stats, str]] = {
-            name: (stats, "") for name, stats in self._looked_at().items()
-        }
+        self._stats = self._looked_at()
         self._kept = dict(self._stats)
         self._first_seen: dict[str, tuple[_Stats, float]] = {}
-        # Refused on this tip, in this state of the file: asked again when either changes.
+        # Refused in this state of the file, on this tip or (without one) on any: asked again when it changes.
         self._refused: dict[str, tuple[_Stats, str, str]] = {}
+        # Where the next pass goes on, so that no file keeps those behind it waiting for ever.
+        self._last = ""
+        self._head: dict[str, str] | None = None
 
     def _load(self) -> dict[str, dict[str, str]]:
         try:
@@ -139,59 +152,74 @@ class Intake:
 
     def flush(self) -> None:
         """Write down which files need no second look. Losing it costs only time."""
-        kept = {name: entry for name, entry in self._stats.items() if not entry[1]}
-        if kept != self._kept:
-            self._kept = kept
-            plain = {name: stats for name, (stats, _) in kept.items()}
+        if self._stats != self._kept:
+            self._kept = dict(self._stats)
             with contextlib.suppress(OSError):
-                write_atomic(self._seen, sealed(plain))
+                write_atomic(self._seen, sealed(self._kept))
 
-    def _spooled(self) -> dict[str, dict[str, str]]:
+    def _spooled(self) -> dict[str, Add | Revise]:
         """What was copied to the spool, also when a crash came before it was noted."""
         waiting = [(entry.origin, entry.operation) for entry in self.spool.entries() if entry.origin]
         if not waiting:
             return {}
         from aq.core.operations import Add, Revise
 
-        return {
-            name: {"blob": op.blob, "job": op.job} for name, op in waiting if isinstance(op, (Add, Revise))
-        }
+        return {name: op for name, op in waiting if isinstance(op, (Add, Revise))}
+
+    def _copied(self, name: str) -> bool:
+        """Whether what was last taken in of this file is still in the spool."""
+        return name in self._copies and self.spool.holds(self._copies[name])
 
     def _save(self) -> None:
         write_atomic(self.state, sealed(self.taken))
+        self._unsaved = False
 
     def collect(self, *, settled_only: bool = True) -> Noted:
-        """Copy what was dropped or edited into the spool."""
+        """Copy what was dropped or edited into the spool: a portion, and the next in the next pass."""
         noted = Noted()
         snapshot = self.ledger.snapshot()
+        self._head = None
         for name, stats in self._candidates(snapshot):
             if settled_only and not self._settled(name, stats):
                 if not self._is_known(name, snapshot):
                     noted.settling.append(f"{QUEUE}/inbox/{name}")
                 continue
-            refused = self._refused.get(name)
-            if refused and refused[:2] == (stats, snapshot.tip):
-                noted.not_taken.append(NotTaken(f"{QUEUE}/inbox/{name}", refused[2]))
+            asked = self._was_refused(name, stats, snapshot.tip)
+            if not asked and noted.parsed >= PORTION:
+                noted.more = True
                 continue
-            path = self.inbox / name
-            try:
-                content = read_plain_file(path)
-                if not content.strip():
-                    continue
-                self._consider(name, content, snapshot, noted)
-                self._stats[name] = (stats, "")
-            except FileNotFoundError:
-                continue
-            except InvalidFileError as error:
-                why = str(error)
-                self._stats[name] = (stats, why)
-            if self._stats.get(name, (None, ""))[1]:
-                noted.not_taken.append(NotTaken(f"{QUEUE}/inbox/{name}", self._stats[name][1]))
+            if not asked:
+                self._look_into(name, stats, snapshot, noted)
+            if self._was_refused(name, stats, snapshot.tip):
+                noted.not_taken.append(NotTaken(f"{QUEUE}/inbox/{name}", self._refused[name][2]))
+        if not noted.more:
+            self._last = ""
+        # Once for all, and before any of them is submitted. Until then the spool says the same.
+        if self._unsaved:
+            self._save()
         return noted
+
+    def _was_refused(self, name: str, stats: _Stats, tip: str) -> bool:
+        refused = self._refused.get(name)
+        return refused is not None and refused[0] == stats and refused[1] in ("", tip)
+
+    def _look_into(self, name: str, stats: _Stats, snapshot: Snapshot, noted: Noted) -> None:
+        self._stats.pop(name, None)
+        try:
+            content = read_plain_file(self.inbox / name)
+            if content.strip():
+                self._consider(name, content, snapshot, noted)
+                self._stats[name] = stats
+        except FileNotFoundError:
+            return
+        except _KeyTakenError as error:
+            self._refused[name] = (stats, snapshot.tip, str(error))
+        except InvalidFileError as error:
+            self._refused[name] = (stats, "", str(error))
 
     def _candidates(self, snapshot: Snapshot) -> Iterator[tuple[str, _Stats]]:
         """The files to look into: all but those that did not change since they were looked into, and
-        whose job is in the queue."""
+        whose job is in the queue or on its way there. Those that the last pass left come first."""
         try:
             entries = [entry for entry in os.scandir(self.inbox) if _may_be_job(entry.name)]
         except OSError:
@@ -199,7 +227,8 @@ class Intake:
         present = {entry.name for entry in entries}
         self._stats = {name: entry for name, entry in self._stats.items() if name in present}
         waiting = snapshot.stages.get(Stage.INBOX, {})
-        for entry in sorted(entries, key=lambda entry: entry.name):
+        last = self._last
+        for entry in sorted(entries, key=lambda entry: (entry.name <= last, entry.name)):
             name = entry.name
             try:
                 info = entry.stat(follow_symlinks=False)
@@ -207,7 +236,8 @@ class Intake:
                 continue
             stats = (info.st_mtime_ns, info.st_size, info.st_ctime_ns)
             job = self.taken[name]["job"] if name in self.taken else name.removesuffix(JOB_SUFFIX)
-            if self._stats.get(name) != (stats, "") or not (job in waiting or snapshot.known(job)):
+            known = job in waiting or snapshot.known(job) or self._copied(name)
+            if self._stats.get(name) != stats or not known:
                 yield name, stats
 
     def _settled(self, name: str, stats: _Stats) -> bool:
@@ -225,19 +255,21 @@ class Intake:
 
     def _is_known(self, name: str, snapshot: Snapshot) -> bool:
         """Whether a young file is only what the queue has: the view wrote it just now."""
+        present = snapshot.find(name.removesuffix(JOB_SUFFIX))
+        if present is None:
+            return False
         try:
             blob = self.ledger.write_blob(read_plain_file(self.inbox / name))
         except (OSError, InvalidFileError):
             return False
-        present = snapshot.find(name.removesuffix(JOB_SUFFIX))
-        return present is not None and blob in (present.blob, present.record.blob)
+        return blob in (present.blob, present.record.blob)
 
     def _consider(self, name: str, content: bytes, snapshot: Snapshot, noted: Noted) -> None:
         blob = self.ledger.write_blob(content)
         stem = re.sub(r"\.md$", "", name, flags=re.IGNORECASE)
         before = self.taken.get(name)
         # Neither in the queue nor in the spool: its entry is damaged or gone, and the file is all there is.
-        if before and before["blob"] == blob and (snapshot.known(before["job"]) or name in self._spooled()):
+        if before and before["blob"] == blob and (snapshot.known(before["job"]) or self._copied(name)):
             return
         manifest = None
         wanted = stem
@@ -251,6 +283,8 @@ class Intake:
         # pydantic is slow to import, and most passes find nothing new.
         from aq.core.submission import checked
 
+        noted.parsed += 1
+        self._last = name
         manifest = checked(content, f"{QUEUE}/inbox/{name}")
         wanted = job_id_for(wanted, manifest, fresh=False)
         present = snapshot.find(wanted)
@@ -260,8 +294,9 @@ class Intake:
         if operation is None:
             return
         self.spool.put(Spooled(operation, content.decode(), name))
+        self._copies[name] = operation
         self.taken[name] = {"blob": blob, "job": operation.job}
-        self._save()
+        self._unsaved = True
         noted.taken.append(operation.job)
         if operation.job != stem:
             why = f": {present.id} is in {present.stage} already" if present else ""
@@ -284,7 +319,7 @@ class Intake:
             return Revise(job=wanted, **common)
         if present and manifest.idempotency_key and (present.stage, present.record.epoch) != (Stage.INBOX, 0):
             key = manifest.idempotency_key
-            raise InvalidFileError(
+            raise _KeyTakenError(
                 f"its idempotency key {key!r} belongs to {present.id}, which was claimed before",
                 "use another key for other content",
                 file=f"{QUEUE}/inbox/{name}",
@@ -300,48 +335,52 @@ class Intake:
 
     def _at_head(self, name: str) -> str:
         """The blob of this inbox file in the clone's own commit, or nothing when it is untracked."""
+        if self._head is None:
+            self._head = self._inbox_at_head()
+        return self._head.get(name, "")
+
+    def _inbox_at_head(self) -> dict[str, str]:
         from aq.ledger.gitproc import run
 
-        done = run(["rev-parse", "--verify", "--quiet", f"HEAD:{QUEUE}/inbox/{name}"], cwd=self.clone)
-        return done.out.decode().strip() if done.code == 0 else ""
+        done = run(["ls-tree", "-z", f"HEAD:{QUEUE}/inbox"], cwd=self.clone)
+        lines = done.out.split(b"\0")[:-1] if done.code == 0 else []
+        # Like `100644 blob 9daeafb...<tab>name`.
+        return {
+            os.fsdecode(name): meta.split()[2].decode()
+            for meta, _, name in (x.partition(b"\t") for x in lines)
+        }
 
     def pending(self) -> list[Spooled]:
-        """What waits to be submitted, each with its content stored again: the store is only a cache."""
-        entries = []
-        for entry in self.spool.entries():
+        """The next portion of what waits to be submitted and was not refused before, oldest first, each with
+        its content stored again: the store is only a cache."""
+        entries = list(islice((entry for entry in self.spool.entries() if not entry.refused), PORTION))
+        for entry in entries:
             self.ledger.write_blob(entry.content.encode())
-            entries.append(entry)
         return entries
 
     def settled(self, result: Result) -> NotTaken | None:
         """Take in the result of a submission."""
         operation = result.operation
-        entry = next((e for e in self.spool.entries() if e.operation.op_id == operation.op_id), None)
+        entry = self.spool.find(operation)
         if entry is None:
             return None
         if isinstance(result, Landed) or (isinstance(result, Refused) and result.refusal.done):
-            self.spool.remove(operation)
+            self._remove(entry)
             return None
         if isinstance(result, Waiting):
             if result.policy:
                 self.spool.put(Spooled(entry.operation, entry.content, entry.origin, result.why))
             return NotTaken(entry.origin or operation.about, result.why)
-        self.spool.remove(operation)
+        self._remove(entry)
         self.taken.pop(entry.origin, None)
         self._save()
         if entry.origin:
-            stats, _ = self._stats.pop(entry.origin, ((0, 0, 0), ""))
+            stats = self._stats.pop(entry.origin, (0, 0, 0))
             why = f"{QUEUE}/inbox/{entry.origin}: {reason_of(result)}"
             self._refused[entry.origin] = (stats, self.ledger.tip, why)
         return NotTaken(entry.origin or getattr(operation, "job", ""), reason_of(result))
 
-
-def submit(intake: Intake, operations: list[Operation] | None = None) -> list[NotTaken]:
-    """Push everything in the spool that the remote has not refused before."""
-    wanted = (
-        operations
-        if operations is not None
-        else [entry.operation for entry in intake.pending() if not entry.refused]
-    )
-    notes = [intake.settled(result) for result in intake.ledger.perform(wanted)] if wanted else []
-    return [note for note in notes if note]
+    def _remove(self, entry: Spooled) -> None:
+        self.spool.remove(entry.operation)
+        if self._copies.get(entry.origin) == entry.operation:
+            del self._copies[entry.origin]

@@ -55,17 +55,32 @@ class Spool:
         paths = sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
         if not paths:
             return
-        from aq.core.operations import kind_of  # slow to import, and the spool is mostly empty
-
         for path in paths:
-            try:
-                data = unsealed(path.read_bytes())
-                operation = revive(kind_of(data["op"]), data["fields"])
-                yield Spooled(operation, data["content"], data["origin"], data["refused"])
-            except FileNotFoundError:
-                continue
-            except (ValueError, KeyError, TypeError, AttributeError, AqError):
-                path.rename(path.with_suffix(".damaged"))
+            entry = _read(path)
+            if entry:
+                yield entry
+
+    def find(self, operation: Operation) -> Spooled | None:
+        """The entry of an operation that is waiting; a damaged one is moved aside."""
+        return _read(self._path(operation))
+
+    def holds(self, operation: Operation) -> bool:
+        """Whether an operation is waiting, by the name of its entry alone."""
+        return self._path(operation).exists()
 
     def _path(self, operation: Operation) -> Path:
         return self.folder / f"{operation.at.replace(':', '')}-{operation.op_id}.json"
+
+
+def _read(path: Path) -> Spooled | None:
+    from aq.core.operations import kind_of  # slow to import, and the spool is mostly empty
+
+    try:
+        data = unsealed(path.read_bytes())
+        operation = revive(kind_of(data["op"]), data["fields"])
+        return Spooled(operation, data["content"], data["origin"], data["refused"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, AqError):
+        path.rename(path.with_suffix(".damaged"))
+        return None

@@ -159,15 +159,17 @@ class MemoryPort(Protocol):
 
 
 class ClonePort(Protocol):
-    """The person's clone: intake and view. `settling` are files that were just written."""
+    """The person's clone: intake and view. `settling` are files that were just written, and `more` says that
+    the last pass left some to the next."""
 
     settling: list[str]
+    more: bool
 
     def take_in(self) -> list[str]:
-        """Copy dropped files to the spool; what to tell a person."""
+        """Copy a portion of the dropped files to the spool; what to tell a person."""
 
     def submissions(self) -> list[Operation]:
-        """What waits to be submitted."""
+        """The next portion of what waits to be submitted."""
 
     def submitted(self, result: Result) -> str:
         """Take in a result; what to tell a person."""

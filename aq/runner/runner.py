@@ -136,6 +136,7 @@ class Runner(State):
             self.say(line)
         for operation in self.clone.submissions():
             self.pending[operation.op_id] = operation
+        self.hurry = self.hurry or self.clone.more
 
     def _decide(self) -> None:
         for operation in [self.pending[op_id] for op_id in self.unsaved if op_id in self.pending]:
@@ -253,4 +254,4 @@ class Runner(State):
     def runnable(self) -> bool:
         """Whether something is left that this host could do now: `--until-idle` goes on while so. A file
         that was just written is taken in once it is quiet."""
-        return bool(self.held or self.pending or self.clone.settling) or not self.idle
+        return bool(self.held or self.pending or self.clone.settling or self.clone.more) or not self.idle

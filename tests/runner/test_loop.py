@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import aq.ledger.intake
 from aq.core.errors import TryLaterError
 from aq.core.lease import Fence
 from aq.core.lifecycle import Stage
@@ -379,3 +380,20 @@ def test_a_result_that_the_disk_did_not_take_is_written_down_once_it_does(
         spool.unlink()
         ada.runner._decide()
         assert [entry.op_id for entry in ada.runner.spool.waiting()] == [release.op_id]
+
+
+def test_a_host_goes_on_at_once_while_dropped_files_are_left_and_brings_all(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aq.ledger.intake, "PORTION", 2)
+    with host(fleet, monkeypatch) as ada:
+        for number in range(5):
+            fleet.machine("ada").drop(f"bad-{number}", "---\nenigne: shell\n---\ntrue\n")
+        fleet.machine("ada").drop("good", "---\nengine: nowhere\n---\ntrue\n")
+        for _ in range(2):
+            ada.ticks(1)
+            assert ada.runner.hurry
+            assert ada.runner.runnable()
+            assert not ada.job("good")
+        ada.until(lambda: ada.job("good"))
+        assert len([line for line in ada.said if line.startswith("not taken in")]) == 5

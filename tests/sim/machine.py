@@ -192,6 +192,7 @@ class NoClone:
 
     path = None
     settling: tuple[str, ...] = ()
+    more = False
 
     def take_in(self) -> list[str]:
         return []

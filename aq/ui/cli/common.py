@@ -58,25 +58,31 @@ def look(queue: Queue) -> bool:
 def take_in(queue: Queue, *, submit: bool = True) -> None:
     """Submit what was dropped. A remote that is away is only a remark: the files stay spooled. One that was
     found to be away is not asked again."""
-    for line in queue.clone.take_in():
-        tell(line)
+    more = True
+    while more:
+        for line in queue.clone.take_in():
+            tell(line)
+        more = queue.clone.more
     if not submit:
         for line in unsubmitted(queue):
             tell(line)
-        return
-    waiting = queue.clone.submissions()
-    if not waiting:
-        return
-    landed = False
-    for result in queue.ledger.perform(waiting):
-        line = queue.clone.submitted(result)
-        if isinstance(result, Landed):
-            landed = True
-            tell(f"submitted {result.change.event.job}")
-        elif line:
-            tell(line)
-    if landed:
+    elif _submitted(queue):
         _show(queue)
+
+
+def _submitted(queue: Queue) -> bool:
+    """Submit what is in the spool, a portion at a time; whether anything landed."""
+    away = landed = False
+    while not away and (waiting := queue.clone.submissions()):
+        for result in queue.ledger.perform(waiting):
+            line = queue.clone.submitted(result)
+            if isinstance(result, Landed):
+                landed = True
+                tell(f"submitted {result.change.event.job}")
+            elif line:
+                tell(line)
+            away = away or (isinstance(result, Waiting) and not result.policy)
+    return landed
 
 
 def _show(queue: Queue) -> None:
