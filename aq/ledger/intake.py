@@ -53,6 +53,11 @@ class NotTaken(Value):
     why: str
 
 
+def _taken(operation: Add | Revise, head: str) -> dict[str, str]:
+    """What is kept of a file that was taken in. `head` is what the clone's commit had of it then."""
+    return {"blob": operation.blob, "job": operation.job, "head": head}
+
+
 @dataclass
 class Noted:
     """What intake did in one pass, for people, and whether it left files to the next."""
@@ -122,7 +127,7 @@ class Intake:
         self.clone = clone
         self.state = state / "intake.json"
         self._copies = self._spooled()
-        copied = {name: {"blob": op.blob, "job": op.job} for name, op in self._copies.items()}
+        copied = {name: _taken(op, getattr(op, "base", "")) for name, op in self._copies.items()}
         self.taken = self._load() | copied
         self._unsaved = False
         self._seen = state / "intake-seen.json"
@@ -295,7 +300,7 @@ class Intake:
             return
         self.spool.put(Spooled(operation, content.decode(), name))
         self._copies[name] = operation
-        self.taken[name] = {"blob": blob, "job": operation.job}
+        self.taken[name] = _taken(operation, self._at_head(name))
         self._unsaved = True
         noted.taken.append(operation.job)
         if operation.job != stem:
@@ -316,7 +321,8 @@ class Intake:
         }
         mine = self.taken.get(name, {}).get("job") == wanted or self._at_head(name) != ""
         if present and present.stage is Stage.INBOX and present.record.epoch == 0 and mine:
-            return Revise(job=wanted, **common)
+            superseded = manifest.idempotency_key and name != f"{wanted}{JOB_SUFFIX}"
+            return Revise(job=wanted, base="" if superseded else self._base(name, wanted), **common)
         if present and manifest.idempotency_key and (present.stage, present.record.epoch) != (Stage.INBOX, 0):
             key = manifest.idempotency_key
             raise _KeyTakenError(
@@ -332,6 +338,14 @@ class Intake:
             # From the content, so that two processes of this clone that see the file agree.
             wanted = suffixed(wanted, content_suffix(blob))
         return Add(job=wanted, **common)
+
+    def _base(self, name: str, job: str) -> str:
+        """What an edit of this file was made from: what was last taken in of it, unless the view brought
+        something since."""
+        taken, head = self.taken.get(name, {}), self._at_head(name)
+        if taken.get("job") == job and head in ("", taken.get("head")):
+            return taken["blob"]
+        return head
 
     def _at_head(self, name: str) -> str:
         """The blob of this inbox file in the clone's own commit, or nothing when it is untracked."""
@@ -372,7 +386,11 @@ class Intake:
                 self.spool.put(Spooled(entry.operation, entry.content, entry.origin, result.why))
             return NotTaken(entry.origin or operation.about, result.why)
         self._remove(entry)
-        self.taken.pop(entry.origin, None)
+        before = self.taken.pop(entry.origin, None)
+        base = getattr(entry.operation, "base", "")
+        if before and base:
+            # The file stays, and its edit was made from no newer content for having been refused.
+            self.taken[entry.origin] = before | {"blob": base}
         self._save()
         if entry.origin:
             stats = self._stats.pop(entry.origin, (0, 0, 0))

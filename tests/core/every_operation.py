@@ -297,6 +297,16 @@ def _trusting() -> Iterator[Step]:
     )
 
 
+def _revising() -> Iterator[Step]:
+    yield "add what two people edit", lambda q: q.add_of("w")
+    yield "revise what it was made from", lambda q: _edit(q, "first", base="blob-w")
+    yield "revise what somebody revised meanwhile", lambda q: _edit(q, "second", base="blob-w")
+
+
+def _edit(queue: Queue, blob: str, base: str) -> Revise:
+    return Revise(**queue.common(), job="w", blob=blob, base=base, manifest=manifest())
+
+
 def _by(queue: Queue) -> dict[str, object]:
     return queue.common("mac-1")
 
@@ -333,7 +343,7 @@ def changes() -> list[Change]:
 def _played() -> Iterator[tuple[Queue, list[str]]]:
     queue = Queue()
     queue.limit(budgets=Budgets(default_usd=1.0, fleet_usd=50.0, products={"billing": 40.0}))
-    chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet, _gates, _trusting)
+    chapters = (_submitting, _running, _judging, _deciding, _ending, _fleet, _gates, _trusting, _revising)
     for chapter in chapters:
         for step in chapter():
             yield queue, list(_telling(queue, *step))

@@ -101,6 +101,25 @@ def test_another_idempotency_key_does_not_supersede() -> None:
     queue.refused(queue.add_of(blob="newer", idempotency_key="other"), "belongs to other content")
 
 
+def test_revise_is_refused_when_the_job_is_no_longer_what_the_edit_was_made_from() -> None:
+    queue = Queue()
+    queue.add()
+    mine, theirs = (
+        replace(revise_of(queue, blob=blob), base="blob-a", op_id=blob) for blob in ("mine", "theirs")
+    )
+    queue.do(theirs)
+    queue.refused(mine, "somebody revised a meanwhile")
+    queue.refused(theirs, "has this content already", done=True)
+    queue.do(replace(mine, base="theirs"))
+    assert queue.job().blob == "mine"
+
+
+def test_an_older_edit_of_a_claimed_job_hears_that_it_was_claimed() -> None:
+    queue = Queue()
+    queue.do(queue.release_of(queue.started()))
+    queue.refused(replace(revise_of(queue), base="older"), "its file cannot change any more")
+
+
 def test_revise_gives_new_content_and_clears_the_problem_of_the_old() -> None:
     queue = Queue.having(job("a", problem="line 2: unknown key"))
     change = queue.do(revise_of(queue, lock="db"))

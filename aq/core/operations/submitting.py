@@ -66,14 +66,17 @@ class Add(Operation, kw_only=True):
 
 
 class Revise(Operation, kw_only=True):
-    """New content for a job that no host ever claimed."""
+    """New content for a job that no host ever claimed. `base` is the content that the edit was made from;
+    what supersedes a job by its idempotency key has none."""
 
     job: str
     blob: str
     manifest: Manifest
+    base: str = ""
 
     def decide(self, snapshot: Snapshot) -> Change | Refusal:
-        """Refused once the job was claimed: its file never changes after that (I7)."""
+        """Refused once the job was claimed: its file never changes after that (I7). Refused also when it has
+        other content than the edit was made from: somebody's revision would be lost unseen."""
         job = snapshot.stages.get(Stage.INBOX, {}).get(self.job) or snapshot.find(self.job)
         if job and job.blob == self.blob:
             return Refusal(f"{self.job} has this content already", done=True)
@@ -83,6 +86,11 @@ class Revise(Operation, kw_only=True):
             return Refusal(
                 f"{self.job} was claimed before: its file cannot change any more",
                 f"`aq add` the new text as another job, or `aq cancel {self.job}` first",
+            )
+        if self.base and self.base != job.blob:
+            return Refusal(
+                f"somebody revised {self.job} meanwhile, and your edit was made from what it was before",
+                "move your file out of the inbox, `git pull`, look at theirs, and save yours again",
             )
         around = circle_with(self.job, self.manifest.deps, snapshot)
         if around:
