@@ -8,7 +8,8 @@ import re
 import stat
 from pathlib import Path
 
-from aq.host.repos import Mirror, WorkspaceError, git
+from aq.host.gitproc import WorkspaceError, git
+from aq.host.repos import Mirror
 
 _MAX_HEAD = 4096
 _MAX_PACKED = 4 * 1024 * 1024

@@ -18,7 +18,7 @@ from aq.core.value import Value
 from aq.core.values import plain, revive
 from aq.host.capture import Desk, names
 from aq.host.checks import Checks
-from aq.host.repos import git
+from aq.host.gitproc import git
 from aq.host.workspace import Workspace
 
 # A tool that was installed since, or a service that is up again, makes an old result wrong.

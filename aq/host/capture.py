@@ -14,7 +14,8 @@ from pathlib import Path
 from aq.core.errors import AqError
 from aq.core.scope import Change, Kind, is_litter, is_output
 from aq.core.value import Value
-from aq.host.repos import Mirror, WorkspaceError, git, must, read
+from aq.host.gitproc import WorkspaceError, git, must, read
+from aq.host.repos import Mirror
 from aq.host.scope import changes_between, entries_before
 from aq.host.seal import Seal, is_content, open_up
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aq.host.repos import WorkspaceError, git
+from aq.host.gitproc import WorkspaceError, git
 
 IN_PLACE = "`workspace: in-place` lets the job work in the folder itself"
 _BARE = ("HEAD", "objects", "refs")

@@ -11,7 +11,7 @@ from pathlib import Path
 from aq.core.manifest import Manifest
 from aq.core.planning.eligible import confinement
 from aq.core.value import Value, replace
-from aq.host.repos import WorkspaceError
+from aq.host.gitproc import WorkspaceError
 from aq.host.sandbox import Sandbox, Walls, is_temporary, own_caches, switched_off
 
 _BINARIES = ("bin", ".bin")

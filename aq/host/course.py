@@ -10,9 +10,10 @@ from aq.core.settle import Ending, Outcome
 from aq.core.work import Checked, Ended
 from aq.host.asking import ask
 from aq.host.fixing import check_base, judge, keep_artifacts
+from aq.host.gitproc import WorkspaceError
 from aq.host.logfile import note
 from aq.host.ownfiles import write_own
-from aq.host.repos import ConflictError, WorkspaceError
+from aq.host.repos import ConflictError
 from aq.host.resuming import place_of, session_of
 from aq.host.run import OVER, Run
 from aq.host.setting_up import SetupError, set_up

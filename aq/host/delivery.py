@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aq.core.value import Value
-from aq.host.repos import ConflictError, Mirror, WorkspaceError
+from aq.host.gitproc import WorkspaceError
+from aq.host.repos import ConflictError, Mirror
 
 TOOLS = ("gh", "glab")
 _SECONDS = 120

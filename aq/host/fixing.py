@@ -18,10 +18,10 @@ from aq.host.artifacts import collect
 from aq.host.asking import ask
 from aq.host.baseline import Baseline, Baselines, baseline_of, is_wanted, restore
 from aq.host.checks import Checks, Place, check_all
+from aq.host.gitproc import WorkspaceError
 from aq.host.logfile import note
 from aq.host.ownfiles import write_own
 from aq.host.process import Exit
-from aq.host.repos import WorkspaceError
 from aq.host.run import FIX, OVER, Run
 from aq.host.sessions import Session
 

@@ -7,7 +7,7 @@ import time
 from aq.core.squash import one_line, squash_message
 from aq.core.value import Value
 from aq.host.capture import RefusedError
-from aq.host.repos import WorkspaceError
+from aq.host.gitproc import WorkspaceError
 from aq.host.run import Run
 from aq.host.workspace import Captured
 

@@ -18,8 +18,8 @@ from aq.host.config import HostConfig
 from aq.host.confine import Confinement
 from aq.host.engines import Engine, engines
 from aq.host.environment import child_environment
+from aq.host.gitproc import WorkspaceError
 from aq.host.place import config_path, trust_files, trust_folder
-from aq.host.repos import WorkspaceError
 from aq.host.sandbox import Walls, sandbox, state_paths
 from aq.host.secret_places import refused_cwd
 from aq.host.sessions import Sessions

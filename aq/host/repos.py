@@ -1,201 +1,33 @@
-"""Target repositories: a bare mirror of each, owned by the runner and out of an agent's reach. All git
-that touches a target repository is started here, with no hooks, filters or monitors of anybody's. Only
-what talks to a remote reads the user's git settings: credentials, proxies, `insteadOf`."""
+"""Target repositories: a bare mirror of each, owned by the runner and out of an agent's reach."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import IO
 
 from filelock import FileLock
 
 from aq.core.errors import AqError
+from aq.host.gitproc import WorkspaceError, git, must, read
 from aq.host.leftovers import clear_locks, clear_packs
 
-_ENV_KEPT = (
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_SSH_VARIANT",
-    "GIT_SSL_CAINFO",
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_NOSYSTEM",
-)
-# What reads the user's settings: the commands that talk to a remote, and the look at a user's own folder.
-_REMOTE = frozenset({"fetch", "push", "ls-remote", "--show-toplevel"})
-_OFF = {
-    "core.hooksPath": os.devnull,
-    "core.fsmonitor": "false",
-    "core.attributesFile": os.devnull,
-    "core.excludesFile": os.devnull,
-    "core.protectHFS": "true",
-    "core.protectNTFS": "true",
-    "core.quotePath": "false",
-    "protocol.ext.allow": "never",
-    "submodule.recurse": "false",
-    "fetch.recurseSubmodules": "false",
-    "push.recurseSubmodules": "no",
-    "push.gpgSign": "false",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "commit.gpgSign": "false",
-}
 _WHO = {
     "GIT_AUTHOR_NAME": "aq",
     "GIT_AUTHOR_EMAIL": "aq@aq.invalid",
     "GIT_COMMITTER_NAME": "aq",
     "GIT_COMMITTER_EMAIL": "aq@aq.invalid",
 }
-_TIMEOUT = 600
 _MERGE_RACES = 5
 _RACE_SIGNS = ("failed to update ref", "cannot lock ref", "incorrect old value")
 
 
-class WorkspaceError(AqError):
-    """A workspace could not be prepared or captured: infrastructure, not the job's fault."""
-
-
 class ConflictError(AqError):
     """Two lines of work do not merge: a person has to look."""
-
-
-def environment(*args: str) -> dict[str, str]:
-    """What a git command of ours may see of this process's environment."""
-    base = _own_settings()
-    local = _REMOTE.isdisjoint(args)
-    # A command of ours would go before any other way to reach a remote.
-    if base.keys().isdisjoint(("GIT_SSH", "GIT_SSH_COMMAND")) and (local or not chose_ssh()):
-        base["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes"
-    if local:
-        base |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        base.pop("GIT_CONFIG_SYSTEM", None)
-    return base
-
-
-def _own_settings() -> dict[str, str]:
-    """The environment in which git reads the user's settings."""
-    base = {name: v for name, v in os.environ.items() if not name.startswith("GIT_") or name in _ENV_KEPT}
-    return base | {
-        "LC_ALL": "C",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_ATTR_NOSYSTEM": "1",
-    }
-
-
-@lru_cache(maxsize=1)
-def chose_ssh() -> bool:
-    """Whether the user's git settings say by which ssh a remote is reached; they are asked once."""
-    asked = _command("config", "--get", "core.sshCommand")
-    # At the root of the file system: no repository's own settings count.
-    found = subprocess.run(
-        asked, cwd=os.sep, env=_own_settings(), stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    return bool(found.stdout.strip())
-
-
-def _command(*args: str) -> list[str]:
-    off = [part for name, value in _OFF.items() for part in ("-c", f"{name}={value}")]
-    return [shutil.which("git") or "git", *off, *args]
-
-
-def git(
-    *args: str,
-    cwd: Path | None = None,
-    env: dict[str, str] | None = None,
-    data: bytes | None = None,
-    timeout: float = _TIMEOUT,
-) -> subprocess.CompletedProcess[bytes]:
-    """Run git on a target repository. Raises WorkspaceError when it does not end in time; none of its helpers
-    goes on then."""
-    # Not a pipe: a helper that lives on in a session of its own (a kept ssh connection) holds it open.
-    with tempfile.TemporaryFile() as said:
-        command = _command(*args)
-        try:
-            code, out = _run(command, said, cwd, {**environment(*args), **(env or {})}, data or b"", timeout)
-        except subprocess.TimeoutExpired:
-            raise WorkspaceError(f"git {_verb(args)} did not end within {timeout:g} s") from None
-        said.seek(0)
-        return subprocess.CompletedProcess(command, code, out, said.read())
-
-
-def _run(
-    command: list[str], said: IO[bytes], cwd: Path | None, env: dict[str, str], data: bytes, timeout: float
-) -> tuple[int, bytes]:
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        start_new_session=True,
-    ) as process:
-        try:
-            out, _ = process.communicate(data, timeout)
-        except BaseException:
-            _kill_group(process)
-            raise
-    return process.returncode, out
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # git starts helpers (ssh, remote-https, index-pack): the whole group has to go.
-    with suppress(ProcessLookupError, PermissionError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-
-
-def _verb(args: tuple[str, ...]) -> str:
-    return next((arg for arg in args if not arg.startswith("-")), "")
-
-
-def head(*args: str, limit: int) -> bytes:
-    """The first bytes that a git command prints, which may print more than fits into memory."""
-    with subprocess.Popen(
-        _command(*args),
-        env=environment(*args),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        data = process.stdout.read(limit)
-        _kill_group(process)
-    return data
-
-
-def read(
-    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
-) -> bytes:
-    """The bytes that a git command prints, which has to work. Raises WorkspaceError with git's words."""
-    done = git(*args, cwd=cwd, env=env, data=data)
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise WorkspaceError(f"git {_verb(args)} failed: {words[0] if words else done.returncode}")
-    return done.stdout
-
-
-def must(
-    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, data: bytes | None = None
-) -> str:
-    """The output of a git command that has to work, as text. Raises WorkspaceError."""
-    return read(*args, cwd=cwd, env=env, data=data).decode("utf-8", "replace").strip()
 
 
 def collect(mirror: Path) -> None:
@@ -258,7 +90,8 @@ class Mirror:
     def default_branch(self) -> str:
         """The repository's own default branch. Raises WorkspaceError."""
         listed = must("ls-remote", "--symref", "--", self.source, "HEAD")
-        heads = [line.split()[1] for line in listed.splitlines() if line.startswith("ref:")]
+        # A clone of something has a HEAD of that, too, which is listed with its own.
+        heads = [line.split()[1] for line in listed.splitlines() if re.fullmatch(r"ref: \S+\tHEAD", line)]
         if not heads:
             raise WorkspaceError(f"{self.source} has no default branch", "name one with `base:`")
         return heads[0].removeprefix("refs/heads/")
@@ -318,12 +151,14 @@ class Mirror:
         lease = f"--force-with-lease={ref}:"
         self.does("push", "--quiet", "--no-verify", lease, "--", self.source, f"{commit}:{ref}")
         # What counts is what the remote has now, not what the push said.
-        return self.remote_tip(branch) == commit
+        with suppress(WorkspaceError):
+            return self.remote_tip(branch) == commit
+        return False
 
     def remote_tip(self, branch: str) -> str:
-        """The commit that the repository's branch has now, or nothing."""
-        listed = git("ls-remote", "--", self.source, f"refs/heads/{branch}")
-        return listed.stdout.decode().split("\t")[0].strip() if listed.returncode == 0 else ""
+        """The commit that the repository's branch has now, or nothing. Raises WorkspaceError when it does
+        not say."""
+        return must("ls-remote", "--", self.source, f"refs/heads/{branch}").split("\t")[0]
 
     def deliver(self, work: str, branch: str, message: str) -> str:
         """Merge work into a branch of the repository by plain fast-forward pushes, and read the

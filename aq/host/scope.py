@@ -7,7 +7,8 @@ import os
 
 from aq.core.scope import Change, Kind
 from aq.core.secrecy.secrets import diff_warnings
-from aq.host.repos import Mirror, WorkspaceError, head
+from aq.host.gitproc import WorkspaceError, head
+from aq.host.repos import Mirror
 
 _PLAIN = ("--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=none")
 _KINDS = {"A": Kind.ADDED, "D": Kind.DELETED, "M": Kind.MODIFIED, "T": Kind.MODIFIED}

@@ -21,7 +21,8 @@ from pathlib import Path
 from aq.core.globs import matches
 from aq.core.scope import Kind
 from aq.host.capture import RefusedError, names
-from aq.host.repos import Mirror, WorkspaceError
+from aq.host.gitproc import WorkspaceError
+from aq.host.repos import Mirror
 from aq.host.workspace import Workspace
 
 _LOCKS = (

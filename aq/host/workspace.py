@@ -20,8 +20,9 @@ from aq.host.agentlog import own_commits
 from aq.host.capture import Desk, Left
 from aq.host.checkout import IN_PLACE, in_repository, top_of
 from aq.host.delivery import Request, open_request, summary_of
+from aq.host.gitproc import WorkspaceError, must
 from aq.host.ownfiles import clear_away
-from aq.host.repos import ConflictError, Mirror, WorkspaceError, must
+from aq.host.repos import ConflictError, Mirror
 from aq.host.scope import secret_warnings
 from aq.host.seal import Seal
 from aq.host.spares import WORTH_FILES, Spare, Spares

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from aq.host.delivery import Forge, Request, open_request, summary_of
-from aq.host.repos import ConflictError, Mirror, WorkspaceError
+from aq.host.gitproc import WorkspaceError
+from aq.host.repos import ConflictError, Mirror
 from tests.host.forges import FakeForge
 from tests.host.targets import Target
 from tests.support.fleet import git
@@ -106,6 +107,14 @@ def test_a_branch_that_is_gone_or_moved_is_for_a_person(
         open_request(mirror, wanted)
     git(target.bare, "branch", "-D", "aq/job/1")
     with pytest.raises(ConflictError, match="the branch aq/job/1 is gone"):
+        open_request(mirror, wanted)
+
+
+def test_a_repository_that_does_not_answer_is_asked_again_later(
+    mirror: Mirror, wanted: Request, target: Target
+) -> None:
+    target.bare.rename(target.bare.with_name("away"))
+    with pytest.raises(WorkspaceError, match="ls-remote"):
         open_request(mirror, wanted)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from aq.host.repos import ConflictError, Mirror, WorkspaceError
-from aq.host.repos import git as runner_git
+from aq.host.gitproc import WorkspaceError
+from aq.host.gitproc import git as runner_git
+from aq.host.repos import ConflictError, Mirror
 from tests.host.targets import Target
 from tests.support.fleet import git, wait_until
 from tests.support.processes import gone
@@ -49,6 +50,15 @@ def test_a_branch_that_was_deleted_there_is_unknown_here(mirror: Mirror, target:
     mirror.fetch()
     with pytest.raises(WorkspaceError, match="has no branch topic"):
         mirror.tip("topic")
+
+
+def test_a_clone_without_a_branch_of_its_own_has_no_default_branch(tmp_path: Path, target: Target) -> None:
+    git(tmp_path, "clone", "--quiet", str(target.bare), "clone")
+    clone = tmp_path / "clone"
+    assert Mirror.of(tmp_path / "mirrors", str(clone)).default_branch == "main"
+    git(clone, "switch", "--quiet", "--detach")
+    with pytest.raises(WorkspaceError, match="has no default branch"):
+        _ = Mirror.of(tmp_path / "mirrors", str(clone)).default_branch
 
 
 def test_a_repository_that_is_not_there_is_infrastructure(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from aq.core.manifest import Manifest
 from aq.host import sandbox as module
 from aq.host import secret_places as places_module
 from aq.host.confine import Confinement, tool_places
-from aq.host.repos import WorkspaceError
+from aq.host.gitproc import WorkspaceError
 from aq.host.sandbox import (
     Room,
     Sandbox,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from aq.core.scope import Change, Kind
-from aq.host.repos import Mirror, WorkspaceError
+from aq.host.gitproc import WorkspaceError
+from aq.host.repos import Mirror
 from aq.host.scope import changes_between, secret_warnings
 from tests.host.targets import Target
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aq.host import workspace as module
-from aq.host.repos import git as runner_git
+from aq.host.gitproc import git as runner_git
 from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
 from tests.host.targets import Target
 from tests.support.fleet import git

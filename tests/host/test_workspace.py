@@ -14,7 +14,8 @@ from aq.core.lifecycle import Stage
 from aq.core.manifest import Manifest
 from aq.core.record import Record
 from aq.core.scope import Change, Kind
-from aq.host.repos import ConflictError, Mirror, WorkspaceError
+from aq.host.gitproc import WorkspaceError
+from aq.host.repos import ConflictError, Mirror
 from aq.host.workspace import Captured, Wanted, Workspace, Workspaces
 from tests.host.targets import Target
 from tests.support.fleet import git

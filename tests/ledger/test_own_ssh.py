@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aq.host import repos
+from aq.host import gitproc as target_git
 from aq.ledger import gitproc
 from tests.support.fleet import git
 from tests.support.tools import first_in_path
@@ -15,16 +15,16 @@ from tests.support.tools import first_in_path
 FAR = "ssh://far.invalid/r.git"
 ASKING = {
     "queue": lambda: gitproc.run(["ls-remote", FAR]),
-    "target": lambda: repos.git("ls-remote", FAR),
+    "target": lambda: target_git.git("ls-remote", FAR),
 }
 
 
 @pytest.fixture(autouse=True)
 def _ask_anew() -> Iterator[None]:
-    for told in (gitproc.chose_ssh, repos.chose_ssh):
+    for told in (gitproc.chose_ssh, target_git.chose_ssh):
         told.cache_clear()
     yield
-    for told in (gitproc.chose_ssh, repos.chose_ssh):
+    for told in (gitproc.chose_ssh, target_git.chose_ssh):
         told.cache_clear()
 
 
