@@ -3,12 +3,9 @@ renamed, never lost, submitted once (DESIGN section 4)."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
-import secrets
-import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aq.core.errors import InvalidFileError
-from aq.core.ids import is_id, keyed_id, slug, suffixed
+from aq.core.ids import is_id, slug, suffixed
 from aq.core.instants import Instant
 from aq.core.job import Job
 from aq.core.layout import JOB_SUFFIX, QUEUE
@@ -27,6 +24,13 @@ from aq.core.results import Landed, Refused, Result, Waiting, reason_of
 from aq.core.sealed import sealed, unsealed
 from aq.core.snapshot import Snapshot
 from aq.core.value import Value
+from aq.ledger.dropped import (
+    content_suffix,
+    job_id_for,
+    may_be_job,
+    new_op_id,
+    read_plain_file,
+)
 from aq.ledger.ledger import Ledger
 from aq.ledger.spool import Spool, Spooled
 from aq.ledger.store import write_atomic
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 2.0
 # Time of change, size, and time of the last change of anything about the file.
 _Stats = tuple[int, int, int]
-_MAX_READ = 2 * 1024 * 1024
 # How many files a pass parses, and how many operations it hands on: a host's beat waits for both.
 PORTION = 200
 
@@ -68,52 +71,6 @@ class Noted:
     settling: list[str] = field(default_factory=list)
     parsed: int = 0
     more: bool = False
-
-
-def _may_be_job(name: str) -> bool:
-    """Whether a file of this name is meant as a job."""
-    if name.startswith(".") or name == "README.md" or name.endswith(".draft.md"):
-        return False
-    return name.lower().endswith(JOB_SUFFIX)
-
-
-def new_op_id() -> str:
-    """A random operation id."""
-    return secrets.token_hex(8)
-
-
-def content_suffix(blob: str) -> str:
-    """Four base32 characters that a blob id gives."""
-    return base64.b32encode(bytes.fromhex(blob)).decode().lower()[:4]
-
-
-def random_suffix() -> str:
-    """Four random base32 characters, for a job id."""
-    return base64.b32encode(secrets.token_bytes(3)).decode().lower()[:4]
-
-
-def read_plain_file(path: Path) -> bytes:
-    """A dropped file's content. Raises InvalidFileError for anything but a plain file of bounded size."""
-    info = path.lstat()
-    if stat.S_ISLNK(info.st_mode):
-        raise InvalidFileError("a symbolic link", "put the file itself here", file=path.name, line=1)
-    if not stat.S_ISREG(info.st_mode):
-        raise InvalidFileError("not a plain file", "put a Markdown file here", file=path.name, line=1)
-    if info.st_size > _MAX_READ:
-        raise InvalidFileError(
-            f"the file has {info.st_size} bytes", "the limit is 1048576", file=path.name, line=1
-        )
-    return path.read_bytes()
-
-
-def job_id_for(stem: str, manifest: Manifest, *, fresh: bool) -> str:
-    """The id of a new job: from its idempotency key alone, so that it is the same whatever the file's
-    name is, or from its name (with a random end if `fresh`)."""
-    if manifest.idempotency_key:
-        return keyed_id(manifest.idempotency_key, manifest.idempotency_key)
-    if fresh or not is_id(stem):
-        return suffixed(stem, random_suffix()) if fresh else slug(stem)
-    return stem
 
 
 class Intake:
@@ -226,7 +183,7 @@ class Intake:
         """The files to look into: all but those that did not change since they were looked into, and
         whose job is in the queue or on its way there. Those that the last pass left come first."""
         try:
-            entries = [entry for entry in os.scandir(self.inbox) if _may_be_job(entry.name)]
+            entries = [entry for entry in os.scandir(self.inbox) if may_be_job(entry.name)]
         except OSError:
             return
         present = {entry.name for entry in entries}

@@ -92,7 +92,7 @@ def _read(item: str, keys: dict[str, str], name: str) -> Source:
         given = sys.stdin.buffer.read() if sys.stdin else b""
         return Source(name or "job", "standard input", _with_keys(given, keys))
     if _is_file(item):
-        from aq.ledger.intake import read_plain_file
+        from aq.ledger.dropped import read_plain_file
 
         try:
             return Source(name or path.name.rsplit(".", 1)[0], item, read_plain_file(path))
@@ -123,7 +123,7 @@ def _spooled(
     """The operations, each written down first."""
     from aq.core.ids import slug
     from aq.core.operations import Add
-    from aq.ledger.intake import job_id_for
+    from aq.ledger.dropped import job_id_for
     from aq.ledger.spool import Spooled
     from aq.ui.cli.common import asked
 

@@ -46,7 +46,7 @@ def _problem(path: Path, name: str) -> str:
     """What is wrong with a file, told under this name; nothing when it is good."""
     from aq.core.files.settingsfile import parse_settings
     from aq.core.submission import checked
-    from aq.ledger.intake import read_plain_file
+    from aq.ledger.dropped import read_plain_file
 
     try:
         content = read_plain_file(path)
@@ -77,7 +77,7 @@ def _files(paths: list[Path]) -> tuple[_Found, _Found]:
 
 def _warnings(queue: Queue, paths: Mapping[str, Path]) -> _Found:
     from aq.core.files.jobfile import parse_job
-    from aq.ledger.intake import read_plain_file
+    from aq.ledger.dropped import read_plain_file
     from aq.ui.outlook import warnings
 
     if not queue.ledger.tip:
