@@ -50,6 +50,18 @@ class View:
     def _git(self, *args: str) -> Finished:
         return run([*_SAFE, *args], cwd=self.clone)
 
+    def _write_index(self, *args: str) -> bool:
+        """A git command that writes the index; whether it worked. Killed, it leaves a lock, and the note of a
+        move tells the next command to look for it."""
+        with self.moving.alone() as alone:
+            if not alone:
+                return False
+            self.moving.begin(self.head()[1])
+            done = self._git(*args)
+            if not says_full(done.err):
+                self.moving.end()
+        return done.code == 0
+
     def head(self) -> tuple[str, str]:
         """The branch that is checked out and its commit; empty for none."""
         both = self._git("rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
@@ -165,13 +177,13 @@ class View:
         if found is None or (found.stage is Stage.INBOX and found.record.epoch == 0):
             if found and self.ledger.write_blob(content) == found.blob:
                 # The edit was submitted. In the index it no longer stands in the way of the tip that has it.
-                self._git("add", "--", path)
+                self._write_index("add", "--", path)
             return
         kept = private_dir(self.edited) / f"{job}.edited"
         if kept.exists() and kept.read_bytes() != content:
             kept = kept.with_name(f"{job}-{self.ledger.write_blob(content)[:8]}.edited")
         kept.write_bytes(content)
-        self._git("checkout", "--quiet", "HEAD", "--", path)
+        self._write_index("checkout", "--quiet", "HEAD", "--", path)
         report.notes.append(
             f"the edit of {job} came too late (it is in {found.stage}); it is kept in {kept}: "
             f"`aq add {kept}` submits the new text, `aq requeue {job}` runs the old one again once it ended"
@@ -179,11 +191,8 @@ class View:
 
     def _restore_deleted(self, path: str, snapshot: Snapshot, report: ViewReport) -> None:
         job = self._job_of(path, snapshot)
-        if (
-            self._git("checkout", "--quiet", "HEAD", "--", path).code == 0
-            and job
-            and path.endswith(JOB_SUFFIX)
-        ):
+        back = self._write_index("checkout", "--quiet", "HEAD", "--", path)
+        if back and job and path.endswith(JOB_SUFFIX):
             report.notes.append(
                 f"{path} was deleted or moved in the clone, which does nothing to the queue; it is back: "
                 f"`aq cancel {job}` ends a job, `aq ship {job}` ships one"

@@ -65,7 +65,8 @@ def test_a_person_who_has_git_show_signatures_sees_the_log_all_the_same(
 ) -> None:
     git(fleet.you.path, "config", "log.showSignature", "true")
     signer = fleet.root / "signer"
-    signer.write_text("#!/bin/sh\necho '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n")
+    said = "echo '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n"
+    signer.write_text(f"#!/bin/sh\ncat > /dev/null\n{said}")
     signer.chmod(0o755)
     you = fleet.you.path
     (you / "queue/inbox/mine.md").write_text(HELLO)
