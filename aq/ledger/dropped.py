@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aq.core.errors import InvalidFileError
 from aq.core.ids import is_id, keyed_id, slug, suffixed
-from aq.core.layout import JOB_SUFFIX
+from aq.core.layout import JOB_SUFFIX, is_no_attempt
 from aq.core.manifest import Manifest
 
 _MAX_READ = 2 * 1024 * 1024
@@ -17,9 +17,7 @@ _MAX_READ = 2 * 1024 * 1024
 
 def may_be_job(name: str) -> bool:
     """Whether a file of this name is meant as a job."""
-    if name.startswith(".") or name == "README.md" or name.endswith(".draft.md"):
-        return False
-    return name.lower().endswith(JOB_SUFFIX)
+    return name.lower().endswith(JOB_SUFFIX) and not is_no_attempt(name)
 
 
 def new_op_id() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from aq.ledger.line import Line
 from aq.ledger.objects import Objects
 from tests.support.audit import breaches
 from tests.support.fleet import HELLO, Fleet, git
-from tests.support.story import hand_write, story
+from tests.support.story import Story, hand_write, story
 
 
 def line_of(fleet: Fleet) -> list[str]:
@@ -22,13 +23,18 @@ def line_of(fleet: Fleet) -> list[str]:
     return found
 
 
-def test_the_line_follows_the_queue_through_a_persons_merge(fleet: Fleet) -> None:
-    tale, you = story(fleet, "ada"), fleet.you.path
+def committed_beside(tale: Story, you: Path) -> None:
+    """A job of the queue's, and one that a person committed by hand and did not push yet."""
     tale.inbox("one")
     git(you, "pull", "--quiet", "--ff-only", "origin", "main")
     (you / "queue/inbox/mine.md").write_text(HELLO)
     git(you, "add", ".")
     git(you, "commit", "--quiet", "-m", "mine")
+
+
+def test_the_line_follows_the_queue_through_a_persons_merge(fleet: Fleet) -> None:
+    tale, you = story(fleet, "ada"), fleet.you.path
+    committed_beside(tale, you)
     tale.do(tale.claim_of("one"))
     git(you, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
     git(you, "push", "--quiet", "origin", "HEAD:main")
@@ -45,11 +51,7 @@ DATES = {"thousands of digits": "9" * 5000, "more than a number holds": "9" * 30
 @pytest.mark.parametrize("date", DATES.values(), ids=DATES)
 def test_a_commit_with_a_date_that_is_none_stops_nobody(fleet: Fleet, date: str) -> None:
     tale, you = story(fleet, "ada"), fleet.you.path
-    tale.inbox("one")
-    git(you, "pull", "--quiet", "--ff-only", "origin", "main")
-    (you / "queue/inbox/mine.md").write_text(HELLO)
-    git(you, "add", ".")
-    git(you, "commit", "--quiet", "-m", "mine")
+    committed_beside(tale, you)
     raw = re.sub(r"(?m)^(committer .*> )\d+", rf"\g<1>{date}", git(you, "cat-file", "commit", "HEAD"))
     (fleet.root / "raw").write_text(raw + "\n")
     oid = git(you, "hash-object", "-t", "commit", "-w", "--literally", str(fleet.root / "raw"))

@@ -15,7 +15,7 @@ import typer
 
 from aq.core.errors import EXIT_NEGATIVE, EXIT_OK, TryLaterError
 from aq.ui.cli.drain import DRAIN_SIGNAL
-from aq.ui.out import tell
+from aq.ui.out import is_terminal, tell
 from aq.wiring import open_runner, require_host_key
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _Signals:
 
     def __init__(self, runner: Runner, say: Callable[[str], None]) -> None:
         self.runner, self.say, self.count = runner, say, 0
-        self._on_terminal = os.isatty(sys.stderr.fileno()) if sys.stderr else False
+        self._on_terminal = is_terminal(sys.stderr)
 
     def obey(self) -> None:
         """From now on."""
@@ -110,7 +110,7 @@ class _Signals:
         if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
             signal.signal(hangup, self._hang_up)
 
-    def _interrupt(self, number: int = 0, frame: FrameType | None = None) -> None:
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self.count += 1
         if self.count == 1:
